@@ -1,0 +1,233 @@
+"""The one configuration file, ``gateway.yaml``: typed, strict, and every fault reported at once.
+
+``${NAME}`` and ``${NAME:-default}`` in a value are replaced from the environment before typing, so that one file
+serves a laptop and a cluster.  Secrets are never values here: they are files named here (``keys_file``,
+``credentials_dir``).  A start with a faulty file prints every fault with its line and the near candidates.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import yaml
+
+from gateway.errors import GatewayError
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Kafka(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The broker and the times that bound a take-over (milliseconds)."""
+
+    bootstrap_servers: str
+    replication_factor: Positive = 3
+    min_insync_replicas: Positive = 2
+    session_timeout_ms: Positive = 10_000
+    transaction_timeout_ms: Positive = 15_000
+    group_prefix: str = "hocba"
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The PostgreSQL ledger."""
+
+    url: str
+    pool_size: Positive = 4
+
+
+class Connectors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which vendors are connected; an empty list of names means every folder below *path*."""
+
+    path: str = "connectors"
+    enabled: list[str] = []
+
+
+class Registry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The sector's pupil registry, asked by pupil code in batches."""
+
+    url: str
+    batch_codes: Positive = 100
+    timeout_s: Seconds = 5.0
+    rate_per_s: Seconds = 50.0
+    purpose: str = "HOCBA-GATEWAY"
+
+
+class Intake(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an intake slot cuts its transactions."""
+
+    batch_records: Positive = 2_000
+    batch_bytes: Positive = 4 * 1024 * 1024
+    linger_ms: Positive = 100
+    slice_ms: Positive = 50
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the stream waits for running look-ups, and how many pupils may wait before it pauses."""
+
+    batch_records: Positive = 2_000
+    linger_ms: Positive = 100
+    lookup_wait_ms: Annotated[int, msgspec.Meta(ge=0)] = 150
+    waiting_high_water: Positive = 100_000
+    confirmed_days: Positive = 365
+    negative_minutes: Positive = 10
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ownership and window of a delivery slot."""
+
+    lease_s: Seconds = 10.0
+    window_records: Positive = 2_000
+    drain_s: Seconds = 1.5
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One target: its contract file and where its credentials stand (a file of mode 0600)."""
+
+    contract: str
+    url: str
+    credentials_file: str
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a worker needs to know; the shape of ``gateway.yaml``."""
+
+    slots: Positive
+    kafka: Kafka
+    ledger: Ledger
+    keys_file: str
+    state_dir: str
+    registry: Registry
+    targets: dict[str, Target]
+    connectors: Connectors = Connectors()
+    schema_registry_url: str = ""
+    intake: Intake = Intake()
+    identity: Identity = Identity()
+    delivery: Delivery = Delivery()
+    workers: dict[str, Positive] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a file: where (line from 1), the path of the key, and what to do."""
+
+    file: str
+    line: int
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        """``file:line: path: text``, the form editors understand."""
+        return f"{self.file}:{self.line}: {self.path}: {self.text}"
+
+
+class ConfigFaults(GatewayError):
+    """The configuration cannot be used; carries every fault found."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(str(fault) for fault in faults))
+
+
+_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
+
+
+def variables(text: str) -> set[str]:
+    """The names of all environment variables a configuration text refers to."""
+    return {name for name, _ in _VARIABLE.findall(text)}
+
+
+def load_config(path: Path, environment: Mapping[str, str]) -> Config:
+    """The configuration in *path*; raises ConfigFaults with all faults of file, types and values."""
+    name = str(path)
+    try:
+        node = yaml.compose(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
+    except OSError as error:
+        raise ConfigFaults([Fault(name, 0, "", f"cannot be read: {error.strerror}")]) from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise ConfigFaults([Fault(name, line, "", f"is not YAML: {error.problem}")]) from error
+    reader = _Reader(name, environment)
+    data = reader.read(node, "", Config)
+    if reader.faults:
+        raise ConfigFaults(reader.faults)
+    try:
+        config = msgspec.convert(data, Config)
+    except msgspec.ValidationError as error:  # a cross-field check of msgspec that the walk does not know
+        raise ConfigFaults([Fault(name, 0, "", str(error))]) from error
+    return config
+
+
+class _Reader:
+    """Walks the YAML nodes beside the types, so that every fault keeps its line and none hides another."""
+
+    def __init__(self, file: str, environment: Mapping[str, str]) -> None:
+        self.file = file
+        self.environment = environment
+        self.faults: list[Fault] = []
+
+    def fault(self, node: yaml.Node, path: str, text: str) -> None:
+        self.faults.append(Fault(self.file, node.start_mark.line + 1, path, text))
+
+    def read(self, node: yaml.Node | None, path: str, kind: Any) -> Any:
+        if node is None:
+            self.faults.append(Fault(self.file, 1, path, "is empty"))
+            return None
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return self._struct(node, path, kind)
+        if get_origin(kind) is dict and isinstance(node, yaml.MappingNode):
+            item = get_args(kind)[1]
+            return {key.value: self.read(value, f"{path}.{key.value}", item) for key, value in node.value}
+        return self._scalar(node, path, kind)
+
+    def _struct(self, node: yaml.Node, path: str, kind: type[msgspec.Struct]) -> Any:
+        if not isinstance(node, yaml.MappingNode):
+            self.fault(node, path, "must be a mapping of keys")
+            return None
+        hints = get_type_hints(kind, include_extras=True)
+        data: dict[str, Any] = {}
+        for key, value in node.value:
+            where = f"{path}.{key.value}".lstrip(".")
+            if key.value not in hints:
+                near = difflib.get_close_matches(key.value, hints, n=3) or sorted(hints)
+                self.fault(key, where, f"unknown key; did you mean {', '.join(near)}?")
+            else:
+                data[key.value] = self.read(value, where, hints[key.value])
+        for field in msgspec.structs.fields(kind):
+            if field.required and field.name not in data:
+                self.fault(node, f"{path}.{field.name}".lstrip("."), "is missing")
+        return data
+
+    def _scalar(self, node: yaml.Node, path: str, kind: Any) -> Any:
+        before = len(self.faults)
+        value = self._value(node, path)
+        if len(self.faults) > before:
+            return None
+        try:
+            return msgspec.convert(value, kind, strict=False)
+        except msgspec.ValidationError as error:
+            self.fault(node, path, str(error))
+            return None
+
+    def _value(self, node: yaml.Node, path: str) -> object:
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(item, f"{path}[{index}]") for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            return {key.value: self._value(value, f"{path}.{key.value}") for key, value in node.value}
+        if "${" not in node.value:
+            return node.value
+
+        def replace(match: re.Match[str]) -> str:
+            name, default = match.group(1), match.group(2)
+            if name in self.environment:
+                return self.environment[name]
+            if default is None:
+                near = difflib.get_close_matches(name, self.environment, n=2)
+                hint = f"; similar: {', '.join(near)}" if near else ""
+                self.fault(node, path, f"environment variable {name} is not set{hint}")
+            return default or ""
+
+        return _VARIABLE.sub(replace, node.value)

@@ -1,0 +1,1 @@
+"""One target's deliveries: per-pupil lanes, batches, retry and offsets, as a pure state machine."""

@@ -1,0 +1,1 @@
+"""All I/O, one file a neighbour; foreign exceptions are mapped here, once."""

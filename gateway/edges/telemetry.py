@@ -1,0 +1,70 @@
+"""Structured logs on standard error: one JSON object a line, with record ids and tokens only, never a value.
+
+Library logs (aiokafka, psycopg, Faust) go through the same pipe.  Their exception texts may repeat values, so an
+exception is logged as its type and position in our code, never with its message.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+
+def _strip_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)[-4:]
+        event["error"] = type(error).__qualname__
+        event["at"] = [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}" for frame in frames]
+    return event
+
+
+class _QuietTransactionWarning(logging.Filter):
+    """Kafka 4 answers a transaction's first write with a retriable error while it verifies it (KAFKA-15459)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "NotEnoughReplicas" not in record.getMessage() and "NOT_ENOUGH_REPLICAS" not in record.getMessage()
+
+
+def configure_logs(worker: str, level: int = logging.INFO) -> None:
+    """Send all logs of this process, ours and libraries', to standard error as JSON lines."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _strip_exception,
+    ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_QuietTransactionWarning())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for noisy in ("aiokafka", "httpx", "httpcore", "faust", "mode", "psycopg.pool"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(worker=worker)
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger for *name*; pass ids, positions and counts as keywords."""
+    bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return bound

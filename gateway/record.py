@@ -1,0 +1,143 @@
+"""The words every stage shares: positions, identities, lanes, states and headers of a record.
+
+Nothing here depends on a stage.  The identities are deterministic: a redelivered message yields the same
+event id, a corrected school level the same record id (design rule 3), so that no stage has to remember them.
+"""
+
+import hashlib
+import hmac
+import unicodedata
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+EVENT_NAMESPACE: Final = uuid.UUID("9d6f2f53-0c27-5a3e-9a0b-6f1f0a3d7c11")
+RECORD_NAMESPACE: Final = uuid.UUID("5b1c9a74-3c1e-5d0e-8a7a-2f4b8e9d6c22")
+"""The record id's namespace is a constant, not a secret: the id is a pseudonym.  Test vector: docs/glossary.md."""
+
+H_SPEC: Final = "ce_specversion"
+H_EVENT_ID: Final = "ce_id"
+H_SOURCE: Final = "ce_source"
+H_TYPE: Final = "ce_type"
+H_CONTENT_TYPE: Final = "content-type"
+H_TRACEPARENT: Final = "traceparent"
+H_RECORD_ID: Final = "record_id"
+H_CONTENT_HASH: Final = "content_hash"
+H_LANE: Final = "lane"
+H_OP: Final = "op"
+H_SCHOOL_YEAR: Final = "school_year"
+H_VERSION: Final = "version"
+
+TYPE_MAPPED: Final = "vn.hocba.record.mapped.v1"
+TYPE_RECORD: Final = "vn.hocba.record.v1"
+
+Headers = list[tuple[str, bytes]]
+
+
+class State(StrEnum):
+    """The state of one event at one target; the first six are final (design rule 5)."""
+
+    ACCEPTED = "accepted"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    NOTHING_TO_CANCEL = "nothing_to_cancel"
+    DISCARDED = "discarded"
+    PARKED = "parked"
+    WAITING = "waiting"
+
+
+FINAL_STATES: Final = frozenset(State) - {State.PARKED, State.WAITING}
+
+
+class Op(StrEnum):
+    """What an event asks for; a target's own word for it is decided from the ledger."""
+
+    NEW = "NEW"
+    UPDATE = "UPDATE"
+    CANCEL = "CANCEL"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """Where a record stands in Kafka; prints as ``topic-partition@offset``."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        """The form used in logs, reports and commands."""
+        return f"{self.topic}-{self.partition}@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourceOrder:
+    """The order a vendor gives its versions: the connector's epoch first, then version or business time."""
+
+    epoch: int
+    order: int
+
+
+def event_id(position: Position, index: int) -> str:
+    """The id of item *index* of the message at *position*; the same after every redelivery."""
+    return str(uuid.uuid5(EVENT_NAMESPACE, f"{position.topic}|{position.partition}|{position.offset}|{index}"))
+
+
+def _part(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip().upper()
+
+
+def record_id(pupil_code: str, school_year: str, programme: str) -> str:
+    """One pupil, one school year (``YYYY-YYYY``), one programme (GDPT or GDTX): one record, for all vendors."""
+    name = "|".join(("v1", _part(pupil_code), _part(school_year), _part(programme)))
+    return str(uuid.uuid5(RECORD_NAMESPACE, name))
+
+
+def lane_token(key: bytes, pupil_code: str) -> int:
+    """The pupil's lane, an unsigned 64-bit pseudonym.  *key* is never rotated: it would move pupils between slots."""
+    digest = hmac.digest(key, _part(pupil_code).encode(), "sha256")
+    return int.from_bytes(digest[:8], "big")
+
+
+def lane_text(lane: int) -> str:
+    """A lane as sixteen hex digits: its form in headers and Avro."""
+    return f"{lane:016x}"
+
+
+def lane_signed(lane: int) -> int:
+    """A lane as PostgreSQL's signed bigint."""
+    return lane - (1 << 64) if lane >= 1 << 63 else lane
+
+
+def lane_unsigned(stored: int) -> int:
+    """A lane back from PostgreSQL's signed bigint."""
+    return stored + (1 << 64) if stored < 0 else stored
+
+
+def slot_of(lane: int, slots: int) -> int:
+    """The slot (partition) that owns *lane* among *slots*."""
+    return lane % slots
+
+
+def receipt_partition(event: str, partitions: int) -> int:
+    """The receipts partition of an event: one event's receipts stay in order whoever writes them."""
+    return int(event[-8:], 16) % partitions
+
+
+def idempotency_key(target: str, record: str, version: int, content_hash: str) -> str:
+    """The same content for the same target has the same key, whatever offset or payload carries it (design rule 4)."""
+    text = f"{target}|{record}|{version}|{content_hash}"
+    return str(uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4))
+
+
+def vendor_topic(vendor: str, kind: str) -> str:
+    """A vendor's topic; *kind* is records, bulk, rejected or receipts."""
+    return f"vendor.{vendor}.{kind}"
+
+
+MAPPED_TOPIC: Final = "gateway.mapped"
+QUARANTINE_TOPIC: Final = "gateway.quarantine"
+MARKS_TOPIC: Final = "gateway.marks"
+NATIONAL_TOPIC: Final = "national.records"
