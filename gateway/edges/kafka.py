@@ -240,7 +240,7 @@ class SlotGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         for number in sorted({partition.partition for partition in assigned}):
             mine = tuple(sorted(p for p in assigned if p.partition == number))
             slot = AssignedSlot(number, mine, self._consumer, self._group_id)
-            task = asyncio.ensure_future(self._slot(slot))
+            task = asyncio.create_task(self._slot(slot), name=f"slot-{number}")
             self._running[task] = slot
         log.info("slots assigned", group=self._group_id, slots=sorted({p.partition for p in assigned}))
 

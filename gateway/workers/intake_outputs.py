@@ -1,0 +1,251 @@
+"""What one vendor message becomes in Kafka: mapped records, the rejected original, and receipts.
+
+Hot path: plain dicts and tuples on purpose.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.edges.kafka import Output
+from gateway.edges.kafka_types import Record
+from gateway.errors import Problem, describe
+from gateway.intake import Connector, Duplicate, Item, Items, Mapped, Rejected, RejectedWhole
+from gateway.intake.outcome import Claim
+from gateway.national import codec
+from gateway.record import (
+    H_CONTENT_HASH,
+    H_CONTENT_TYPE,
+    H_EVENT_ID,
+    H_LANE,
+    H_OP,
+    H_RECORD_ID,
+    H_SCHOOL_YEAR,
+    H_SOURCE,
+    H_SPEC,
+    H_TRACEPARENT,
+    H_TYPE,
+    MAPPED_TOPIC,
+    TYPE_MAPPED,
+    Headers,
+    Position,
+    State,
+    event_id,
+    lane_text,
+    lane_token,
+    receipt_partition,
+    slot_of,
+    vendor_topic,
+)
+
+AVRO: Final = b"application/avro"
+ALL_ITEMS: Final = "*"
+MAX_CE_ID: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the stage adds: the lane-token key and the number of slots."""
+
+    lane_key: bytes
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """The vendor's message while its items are turned into outputs."""
+
+    connector: Connector
+    record: Record
+    position: Position
+    vendor_event_id: str | None
+    trace: str | None
+    at_ms: int
+
+    def source(self, index: int) -> dict[str, Any]:
+        """The place of item *index*, as Avro's Source."""
+        place = self.position
+        return {
+            "topic": place.topic,
+            "partition": place.partition,
+            "offset": place.offset,
+            "index": index,
+            "timestamp": self.record.timestamp,
+        }
+
+
+def outputs_of(connector: Connector, record: Record, envelope: Envelope, *, at_ms: int) -> list[Output]:
+    """Everything that the message *record* causes; deterministic but for the receipts' time *at_ms*."""
+    position = Position(record.topic, record.partition, record.offset)
+    given = {key: bytes(value) for key, value in record.headers if key in (H_EVENT_ID, H_TRACEPARENT)}
+    message = _Message(
+        connector,
+        record,
+        position,
+        _text(given.get(H_EVENT_ID)),
+        _text(given.get(H_TRACEPARENT)),
+        at_ms,
+    )
+    match connector.process(record.value or b"", position, record.timestamp):
+        case RejectedWhole(problems):
+            whole = Rejected(0, problems, None, None)
+            return [_rejected(message, [whole], ALL_ITEMS), _receipt(message, whole, envelope.slots)]
+        case Items(items):
+            outputs = [_output(message, item, envelope) for item in items]
+            refused = [item for item in items if isinstance(item, Rejected)]
+            if refused:
+                places = ALL_ITEMS if len(refused) == len(items) else ",".join(str(r.index) for r in refused)
+                outputs.append(_rejected(message, refused, places))
+            return outputs
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("utf-8", "replace")[:MAX_CE_ID] if value else None
+
+
+def _output(message: _Message, item: Item, envelope: Envelope) -> Output:
+    match item:
+        case Mapped():
+            return _mapped(message, item, envelope)
+        case Rejected() | Duplicate():
+            return _receipt(message, item, envelope.slots)
+
+
+def _mapped(message: _Message, item: Mapped, envelope: Envelope) -> Output:
+    event = event_id(message.position, item.index)
+    body = codec.encode_body(item.body)
+    digest = codec.content_hash(body)
+    lane = lane_token(envelope.lane_key, item.pupil_code)
+    vendor = message.connector.vendor
+    head = {
+        "event_id": event,
+        "record_id": item.record_id,
+        "lane": lane_text(lane),
+        "vendor": vendor,
+        "connector": f"{message.connector.name}@{message.connector.mapping_version}",
+        "vendor_ref": item.vendor_ref,
+        "vendor_event_id": message.vendor_event_id,
+        "event_type": str(item.event_type),
+        "source_order": {"epoch": item.source_order.epoch, "order": item.source_order.order},
+        "school_code": item.school_code,
+        "school_year": item.school_year,
+        "programme": item.programme,
+        "grade": item.grade,
+        "occurred_at": item.occurred_at_ms,
+        "source": message.source(item.index),
+        "content_hash": digest,
+        "claim": _claim(item.claim),
+        "holds": _findings(item.holds),
+        "warnings": _findings(item.warnings),
+        "cause": None,
+        "traceparent": message.trace or trace_of(event),
+    }
+    return Output(
+        MAPPED_TOPIC,
+        slot_of(lane, envelope.slots),
+        item.record_id.encode(),
+        codec.encode_mapped(head, body, codec.encode_evidence(item.evidence)),
+        mapped_headers(head),
+    )
+
+
+def trace_of(event: str) -> str:
+    """A W3C traceparent made from the event id: the same after every redelivery."""
+    number = uuid.UUID(event).hex
+    return f"00-{number}-{number[:16]}-01"
+
+
+def mapped_headers(head: dict[str, Any]) -> Headers:
+    """The headers of gateway.mapped for a MappedHead: enough to route without decoding."""
+    return [
+        (H_SPEC, b"1.0"),
+        (H_EVENT_ID, head["event_id"].encode()),
+        (H_SOURCE, f"/vendors/{head['vendor']}".encode()),
+        (H_TYPE, TYPE_MAPPED.encode()),
+        (H_CONTENT_TYPE, AVRO),
+        (H_TRACEPARENT, head["traceparent"].encode()),
+        (H_RECORD_ID, head["record_id"].encode()),
+        (H_CONTENT_HASH, head["content_hash"].encode()),
+        (H_LANE, head["lane"].encode()),
+        (H_OP, head["event_type"].encode()),
+        (H_SCHOOL_YEAR, head["school_year"].encode()),
+    ]
+
+
+def _claim(claim: Claim | None) -> dict[str, Any] | None:
+    if claim is None:
+        return None
+    return {
+        "pupil_code": claim.pupil_code,
+        "temporary_code": claim.temporary_code,
+        "citizen_id": claim.citizen_id,
+        "citizen_id_candidate": claim.citizen_id_candidate,
+        "full_name": claim.full_name,
+        "birth": claim.birth,
+        "gender": claim.gender,
+        "nationality": claim.nationality,
+    }
+
+
+def _findings(problems: Iterable[Problem]) -> list[dict[str, str]]:
+    return [{"code": p.code, "field": p.field, "rule": p.rule} for p in problems]
+
+
+def _receipt(message: _Message, item: Rejected | Duplicate, partitions: int) -> Output:
+    event = event_id(message.position, item.index)
+    vendor = message.connector.vendor
+    state = State.REJECTED if isinstance(item, Rejected) else State.DUPLICATE
+    receipt = {
+        "event_id": event,
+        "vendor": vendor,
+        "vendor_event_id": message.vendor_event_id,
+        "vendor_ref": item.vendor_ref,
+        "record_id": item.record_id,
+        "stage": "intake",
+        "target": None,
+        "state": str(state),
+        "seq": 1,
+        "version": None,
+        "problems": [_described(problem) for problem in item.problems],
+        "source": message.source(item.index),
+        "at": message.at_ms,
+    }
+    return Output(
+        vendor_topic(vendor, "receipts"),
+        receipt_partition(event, partitions),
+        event.encode(),
+        codec.encode_receipt(receipt),
+        [],
+    )
+
+
+def _described(problem: Problem) -> dict[str, str]:
+    text = describe(problem)
+    return {
+        "code": text.code,
+        "field": text.field,
+        "severity": text.severity,
+        "owner": text.owner,
+        "fix_vi": text.fix_vi,
+        "fix_en": text.fix_en,
+        "rule": text.rule,
+    }
+
+
+def _rejected(message: _Message, refused: Sequence[Rejected], places: str) -> Output:
+    """The original bytes, once a message, with the first problem; every item's problems are in its receipt."""
+    first = refused[0].problems[0]
+    place = message.position
+    headers: Headers = [
+        ("dlt-original-topic", place.topic.encode()),
+        ("dlt-original-partition", str(place.partition).encode()),
+        ("dlt-original-offset", str(place.offset).encode()),
+        ("dlt-original-timestamp", str(message.record.timestamp).encode()),
+        ("dlt-reason", first.code.encode()),
+        ("dlt-field", first.field.encode()),
+        ("dlt-stage", b"intake"),
+        ("dlt-items", places.encode()),
+    ]
+    topic = vendor_topic(message.connector.vendor, "rejected")
+    return Output(topic, place.partition, None, message.record.value or b"", headers)
