@@ -1,0 +1,217 @@
+"""The static check of a connector against the national schema: all faults with file, line and candidates, then one raise.
+
+What it promises to the rest of intake: every named function, field, table and argument exists; every rule gives the
+type and the codes its field takes; every required output has a rule; every code table is total over its official list.
+"""
+
+import inspect
+from collections.abc import Collection, Mapping
+from functools import cache
+
+from gateway.errors import catalogue
+from gateway.intake import functions
+from gateway.intake.language import Call, ConnectorFaults, Definition, Rule, Table
+from gateway.intake.nodes import Faults, Node, candidates
+from gateway.intake.registry import Kind
+from gateway.intake.tables import spellings
+from gateway.national.schema import FieldSpec, Level, Where, body_fields, code_lists
+
+EVENT_FIELDS: Mapping[str, Kind] = {
+    "type": "string",
+    "version": "integer",
+    "occurred_at": "instant",
+    "vendor_ref": "string",
+    "reason": "string",
+}
+FACTS: Mapping[str, Kind] = {"absences_excused": "decimal", "absences_unexcused": "decimal"}
+"""Inputs the rules need although the national record of a level does not carry them."""
+
+GIVEN_BY_GATEWAY = frozenset({"transcript_id", "citizen_id"})
+"""Mandatory upstream, but not due from a vendor: facts sections 4 and 5."""
+
+_BIRTH = ("birth_date", "birth_year_month", "birth_year")
+_ROW_WHERE: dict[str, dict[str, Where]] = {
+    "subjects": {"primary": "primary_subject", "secondary": "secondary_subject"},
+    "history": {"primary": "history", "secondary": "history"},
+    "certificates": {"secondary": "certificate"},
+}
+_ARGUMENT_KINDS = {"int": "whole", "str": "text", "bool": "flag", "list[str]": "texts"}
+
+
+@cache
+def specs(level: Level) -> dict[str, dict[str, FieldSpec]]:
+    """Section → field name → spec, for the fields a mapping may make at *level*."""
+    by_where: dict[str, dict[str, FieldSpec]] = {}
+    for spec in body_fields():
+        by_where.setdefault(spec.where, {})[spec.name] = spec
+    found = {"record": by_where["common"], "results": by_where[level]}
+    return found | {rows: by_where[where[level]] for rows, where in _ROW_WHERE.items() if level in where}
+
+
+def level_of(definition: Definition) -> Level:
+    """The connector's level as the schema names it."""
+    return "primary" if definition.profile.level == "primary" else "secondary"
+
+
+def allowed_codes(spec: FieldSpec, level: Level) -> frozenset[str] | None:
+    """The codes *spec* takes; None where it takes any text or a number."""
+    rule = spec.rule(level)
+    notation = rule.codes if rule else ""
+    if notation.startswith("@"):
+        lists = [name.removeprefix("@") for name in notation.split(" or ")]
+        return frozenset(code for name in lists for code in code_lists()[name])
+    if not notation or ".." in notation or notation.startswith("ISO"):
+        return None
+    return frozenset(notation.split("|"))
+
+
+def check(definition: Definition) -> None:
+    """Raises ConnectorFaults with all faults of *definition*, reading faults included."""
+    checker = _Checker(definition)
+    checker.run()
+    if checker.faults.found:
+        raise ConnectorFaults(checker.faults.found)
+
+
+class _Checker:
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.faults = definition.faults
+        self.level = level_of(definition)
+        self.specs = specs(self.level)
+
+    def run(self) -> None:
+        self._profile()
+        for table in self.definition.tables.values():
+            self._table(table)
+        self._plain("event", EVENT_FIELDS)
+        self._plain("facts", FACTS)
+        for section in ("record", "results"):
+            self._section(section, self.definition.sections[section])
+        for name, rows in self.definition.rows.items():
+            if name not in self.specs:
+                self.faults.add(rows.node, f"{self.level} records have no {name}")
+                continue
+            self._section(name, rows.rules, "".join(f"{{{key}}}" for key in (rows.each[0] if rows.each else ())))
+            if rows.rules:
+                self._due(name, rows.rules, rows.node)
+        self._totals()
+        for expectation in self.definition.expect:
+            if expectation.code not in catalogue():
+                self.faults.add(expectation.node, f"unknown code{candidates(expectation.code, catalogue())}")
+
+    def _profile(self) -> None:
+        profile = self.definition.profile
+        if not profile.schools:
+            self.faults.add(profile.node, "schools: a connector speaks for at least one school")
+        if not (profile.vendor and all(c.isascii() and (c.islower() or c.isdigit() or c == "-") for c in profile.vendor)):
+            self.faults.add(profile.node, "vendor: must be lower-case letters, digits and hyphens (it names topics)")
+
+    def _table(self, table: Table) -> None:
+        official = code_lists().get(table.official)
+        if official is None:
+            self.faults.add(table.node, f"unknown official list {table.official}{candidates(table.official, code_lists())}")
+            return
+        for code in (*table.words, *table.unused):
+            if code not in official:
+                self.faults.add(table.node, f"{code} is no code of {table.official}{candidates(code, official)}")
+        covered = set(table.words) | set(table.unused) | (set(official) if table.names else set())
+        if missing := [code for code in official if code not in covered]:
+            self.faults.add(table.node, f"not total over {table.official}: no word for {', '.join(missing)} (or unused)")
+        spellings(table, self.faults)
+
+    def _plain(self, section: str, known: Mapping[str, Kind]) -> None:
+        for name, rule in self.definition.sections[section].items():
+            if name not in known:
+                self.faults.add(rule.node, f"unknown field{candidates(name, known)}")
+                continue
+            given = self._given(rule, known[name])
+            if given not in {known[name], "same"}:
+                self.faults.add(rule.node, f"gives {given}, but {section}.{name} takes {known[name]}")
+
+    def _section(self, section: str, rules: Mapping[str, Rule], braces: str = "") -> None:
+        known = self.specs[section]
+        for name, rule in rules.items():
+            spec = known.get(name)
+            if spec is None:
+                self.faults.add(rule.node, f"unknown field of {section}{candidates(name, known)}")
+                continue
+            given = self._given(rule, spec.avro_type)
+            if given not in {spec.avro_type, "same"}:
+                self.faults.add(rule.node, f"gives {given}, but {name} is {spec.avro_type}")
+            self._codes(rule, spec, constant=not braces)
+
+    def _codes(self, rule: Rule, spec: FieldSpec, *, constant: bool) -> None:
+        allowed = allowed_codes(spec, self.level)
+        table = self.definition.tables.get(rule.table or "")
+        if allowed is None or spec.avro_type == "boolean":
+            return
+        produced = set(table.words) if table else set()
+        produced |= {text for text in (rule.value, rule.default) if text is not None and constant and not rule.via}
+        if wrong := sorted(produced - allowed):
+            self.faults.add(rule.node, f"{', '.join(wrong)} is no code of {spec.name}{candidates(wrong[0], allowed)}")
+
+    def _given(self, rule: Rule, wanted: str) -> str:
+        """What the rule's last step gives; faults of names and arguments on the way."""
+        gives = wanted if wanted in {"string", "decimal", "date"} or rule.value is not None else "string"
+        kinds = [self._call(call) for call in rule.via]
+        named = [kind for kind in kinds if kind != "same"]
+        gives = named[-1] if named else gives
+        if rule.table is None:
+            return gives
+        table = self.definition.tables.get(rule.table)
+        if table is None:
+            self.faults.add(rule.node, f"unknown table {rule.table}{candidates(rule.table, self.definition.tables)}")
+            return wanted
+        return "boolean" if table.official == "boolean" and wanted == "boolean" else "string"
+
+    def _call(self, call: Call) -> Kind:
+        found = functions.FUNCTIONS.get(call.name)
+        if found is None:
+            self.faults.add(call.node, f"unknown function {call.name}{candidates(call.name, functions.FUNCTIONS)}")
+            return "same"
+        for name, node in call.arguments.items():
+            parameter = found.parameters.get(name)
+            if parameter is None:
+                self.faults.add(node, f"{call.name} has no argument {name}{candidates(name, found.parameters)}")
+            else:
+                argument(self.faults, parameter, node)
+        for name, parameter in found.parameters.items():
+            if parameter.default is inspect.Parameter.empty and name not in call.arguments:
+                self.faults.add(call.node, f"{call.name} needs the argument {name}")
+        listed = call.arguments.get("list")
+        if listed is not None and self.faults.text(listed) not in code_lists():
+            self.faults.add(listed, f"unknown official list{candidates(self.faults.text(listed), code_lists())}")
+        return found.gives
+
+    def _totals(self) -> None:
+        sections, node = self.definition.sections, self.definition.profile.node
+        for section in ("record", "results"):
+            self._due(section, sections[section], node)
+        if "subjects" not in self.definition.rows:
+            self.faults.add(node, "subjects: no rows are mapped")
+        if not set(_BIRTH) & sections["record"].keys():
+            self.faults.add(node, f"record: none of {', '.join(_BIRTH)} has a rule")
+        if not {"version", "occurred_at"} & sections["event"].keys():
+            self.faults.add(node, "event: neither version nor occurred_at has a rule, so versions have no order")
+        if "type" not in sections["event"]:
+            self.faults.add(node, "event: type has no rule")
+
+    def _due(self, section: str, rules: Collection[str], node: Node) -> None:
+        for name, spec in self.specs[section].items():
+            rule = spec.rule(self.level)
+            conditional = rule is not None and rule.required == "cond" and name not in _BIRTH
+            due = rule is not None and (rule.required == "yes" or conditional)
+            if due and name not in rules and name not in GIVEN_BY_GATEWAY:
+                self.faults.add(node, f"{section}: required output {name} has no rule")
+
+
+def argument(faults: Faults, parameter: inspect.Parameter, node: Node) -> object:
+    """The value of one argument, after the parameter's annotation."""
+    annotation = parameter.annotation if isinstance(parameter.annotation, str) else inspect.formatannotation(parameter.annotation)
+    kind = _ARGUMENT_KINDS.get(annotation.removeprefix("builtins."), "text")
+    if kind == "whole":
+        return faults.whole(node, 0)
+    if kind == "flag":
+        return faults.choice(node, {"true", "false"}, "false") == "true"
+    return list(faults.texts(node)) if kind == "texts" else faults.text(node)

@@ -1,0 +1,183 @@
+"""Functions on dates, years and instants.  Day first; no zone means +07:00; an impossible date is refused (DQ-14).
+
+Times are whole milliseconds since 1970 UTC.  Spreadsheet day numbers (DQ-13) are read only where the mapping says so.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Literal
+
+from gateway.intake.registry import example, function
+from gateway.intake.values import NOT_LISTED, Refusal, Step, as_text
+
+IMPOSSIBLE = Refusal("DQ-14")
+HANOI = timezone(timedelta(hours=7))
+
+_DAY_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})", re.ASCII)
+_YEAR_FIRST = re.compile(r"(\d{4})[/.\-](\d{1,2})[/.\-](\d{1,2})(?:T00:00:00)?", re.ASCII)
+_MONTH = re.compile(r"(?:(\d{1,2})[/.\-](\d{4})|(\d{4})[/.\-](\d{1,2})(?:[/.\-]00?)?)", re.ASCII)
+_YEAR = re.compile(r"\d{4}", re.ASCII)
+_SERIAL = re.compile(r"[2-6]\d{4}", re.ASCII)
+_SCHOOL_YEAR = re.compile(r"(\d{4})\s*[-–—/]\s*(\d{4})", re.ASCII)
+_CLOCK_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})[ T](\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
+_EXCEL_DAY_0 = date(1899, 12, 30)
+_MS_TO = 10**13
+_MS_FROM = 10**11  # as seconds this were the year 5138, as milliseconds 1973
+
+Birth = tuple[Literal["day", "month", "year"], date | str]
+
+
+def read_date(value: str, *, excel: bool) -> date | Refusal:
+    """A full date: day first, or year first, or a spreadsheet serial where *excel*."""
+    if excel and _SERIAL.fullmatch(value):
+        return _EXCEL_DAY_0 + timedelta(days=int(value)) if 20_000 <= int(value) <= 60_000 else IMPOSSIBLE
+    if match := _DAY_FIRST.fullmatch(value):
+        day, month, year = match.groups()
+    elif match := _YEAR_FIRST.fullmatch(value):
+        year, month, day = match.groups()
+    else:
+        return NOT_LISTED
+    try:
+        return date(int(year), int(month), int(day))
+    except ValueError:
+        return IMPOSSIBLE
+
+
+def read_birth(value: str, *, excel: bool) -> Birth | Refusal:
+    """A birth date as precise as it is known (DQ-15): day, month or year."""
+    if _YEAR.fullmatch(value):
+        return ("year", value) if value > "1900" else IMPOSSIBLE
+    if match := _MONTH.fullmatch(value):
+        month, year = (match[1], match[2]) if match[1] else (match[4], match[3])
+        return ("month", f"{year}-{int(month):02d}") if 1 <= int(month) <= 12 else IMPOSSIBLE
+    found = read_date(value, excel=excel)
+    return found if isinstance(found, Refusal) else ("day", found)
+
+
+@function(
+    "date",
+    example("05/03/2012", date(2012, 3, 5)),
+    example("12-11-2012", date(2012, 11, 12)),
+    example("40957", date(2012, 2, 18), excel=True),
+    example("40957", Refusal("DQ-11")),
+    example("29/02/2019", Refusal("DQ-14")),
+)
+def day(*, excel: bool = False) -> Step:
+    """A full date, day first (DQ-12); a spreadsheet serial only where *excel* (DQ-13)."""
+
+    def step(value: object) -> object:
+        found = as_text(value)
+        if not isinstance(found, str) or not found:
+            return found or None
+        return read_date(found, excel=excel)
+
+    return step
+
+
+@function("date", example("1/1/2012", date(2012, 1, 1)), example("2012", None), example("30/02/2012", Refusal("DQ-14")))
+def birth_day(*, excel: bool = False) -> Step:
+    """The birth date where day, month and year are known, else nothing; refuses what is no date at all."""
+    return _birth_step("day", excel=excel)
+
+
+@function("string", example("2013-02-00", "2013-02"), example("05/2012", "2012-05"), example("2012", None))
+def birth_month(*, excel: bool = False) -> Step:
+    """YYYY-MM where month and year are known and no more, else nothing."""
+    return _birth_step("month", excel=excel)
+
+
+@function("string", example("2012", "2012"), example("1/1/2012", None))
+def birth_year(*, excel: bool = False) -> Step:
+    """YYYY where only the year is known, else nothing."""
+    return _birth_step("year", excel=excel)
+
+
+def _birth_step(precision: Literal["day", "month", "year"], *, excel: bool) -> Step:
+    def step(value: object) -> object:
+        found = as_text(value)
+        if not isinstance(found, str) or not found:
+            return found or None
+        birth = read_birth(found, excel=excel)
+        if isinstance(birth, Refusal):  # one finding for the three fields of one input
+            return birth if precision == "day" else None
+        return birth[1] if birth[0] == precision else None
+
+    return step
+
+
+@function("string", example("2025 - 2026", "2025-2026"), example("2025-2027", Refusal("DQ-27")))
+def school_year() -> Step:
+    """A school year as YYYY-YYYY; two years that do not follow each other are refused (DQ-27)."""
+
+    def step(value: object) -> object:
+        found = as_text(value)
+        if not isinstance(found, str) or not found:
+            return found or None
+        match = _SCHOOL_YEAR.fullmatch(found)
+        if match is None or int(match[2]) != int(match[1]) + 1:
+            return Refusal("DQ-27")
+        return f"{match[1]}-{match[2]}"
+
+    return step
+
+
+@function(
+    "instant",
+    example("2026-05-27T15:00:00+07:00", 1_779_868_800_000),
+    example("2026-05-27T15:00:00", 1_779_868_800_000),
+    example("27/05/2026 15:00:00", 1_779_868_800_000),
+    example(1_779_868_800_000, 1_779_868_800_000),
+    example(1_779_868_800, 1_779_868_800_000),
+    example("31/02/2026 15:00:00", Refusal("DQ-14")),
+)
+def instant() -> Step:
+    """A moment: ISO 8601, day-first date with time, or seconds or milliseconds since 1970; no zone is +07:00 (DQ-16)."""
+
+    def step(value: object) -> object:
+        found = as_text(value)
+        if not isinstance(found, str) or not found:
+            return found or None
+        return read_instant(found)
+
+    return step
+
+
+def read_instant(value: str) -> int | Refusal:
+    """Milliseconds since 1970 UTC; a moment outside 1970…2286 is refused."""
+    moment = _moment(value)
+    return moment if isinstance(moment, int) and 0 <= moment < _MS_TO else IMPOSSIBLE
+
+
+def _moment(value: str) -> int | Refusal:
+    if value.isascii() and value.isdigit() and 9 <= len(value) <= 14:
+        return int(value) if int(value) >= _MS_FROM else int(value) * 1000
+    try:
+        if match := _CLOCK_FIRST.fullmatch(value):
+            dd, mm, year, hour, minute, second = (int(part or 0) for part in match.groups())
+            moment = datetime(year, mm, dd, hour, minute, second, tzinfo=HANOI)
+        else:
+            moment = datetime.fromisoformat(value)
+    except (ValueError, OverflowError):
+        return IMPOSSIBLE
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=HANOI)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+@function("date", example("2026-05-29T23:30:00Z", date(2026, 5, 30)), example("29/05/2026", date(2026, 5, 29)))
+def day_of() -> Step:
+    """The day in Vietnam of a date or a moment."""
+
+    def step(value: object) -> object:
+        found = as_text(value)
+        if not isinstance(found, str) or not found:
+            return found or None
+        plain = read_date(found, excel=False)
+        if isinstance(plain, date):
+            return plain
+        moment = read_instant(found)
+        if isinstance(moment, Refusal):
+            return moment
+        return (datetime(1970, 1, 1, tzinfo=HANOI) + timedelta(hours=7, milliseconds=moment)).date()
+
+    return step

@@ -1,0 +1,96 @@
+"""What intake makes of one message: one item a pupil record, or the whole message refused.
+
+Every item ends in exactly one class: `Mapped` goes on (identity parks it when it has holds), `Rejected` goes back to
+its vendor, `Duplicate` is a copy inside the same message and takes the end state ``duplicate``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.errors import Problem
+from gateway.record import Op, SourceOrder
+
+Body = dict[str, Any]
+"""A dict after `vn.hocba.Body`, as `gateway.national.codec.encode_body` takes it (hot path, so no class)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who the vendor says this is; *birth* is YYYY-MM-DD, YYYY-MM or YYYY, *citizen_id* twelve usable digits."""
+
+    pupil_code: str
+    temporary_code: bool
+    citizen_id: str | None = field(repr=False)
+    citizen_id_candidate: str | None = field(repr=False)
+    full_name: str = field(repr=False)
+    birth: str = field(repr=False)
+    gender: str
+    nationality: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A national record; *body* and *claim* are None for a CANCEL.  *holds* make identity park it."""
+
+    index: int
+    record_id: str
+    pupil_code: str = field(repr=False)
+    school_code: str
+    school_year: str
+    programme: str
+    grade: str | None
+    event_type: Op
+    source_order: SourceOrder
+    occurred_at_ms: int
+    vendor_ref: str | None
+    claim: Claim | None
+    body: Body | None = field(repr=False)
+    holds: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    evidence: dict[str, Any] | None = field(repr=False)
+    """After `vn.hocba.Evidence`: the signed bytes, or a claim check for long ones."""
+    reason: str | None = field(default=None, repr=False)
+    """The vendor's words for a CANCEL; kept beside the record, not part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record the vendor has to correct; *problems* are all findings, not only the first."""
+
+    index: int
+    problems: tuple[Problem, ...]
+    vendor_ref: str | None
+    record_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The same record, version and content as item *first* of the same message (DQ-23, identical copy)."""
+
+    index: int
+    first: int
+    record_id: str
+    vendor_ref: str | None
+    problems: tuple[Problem, ...]
+
+
+Item = Mapped | Rejected | Duplicate
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The items of a message in its order, index from 0, and how often each unknown input field stood in it."""
+
+    items: tuple[Item, ...]
+    unknown_fields: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedWhole:
+    """A message of which no item can be told apart."""
+
+    problems: tuple[Problem, ...]
+
+
+Outcome = Items | RejectedWhole

@@ -1,0 +1,58 @@
+"""The register of functions a mapping may name: each with typed arguments, what it gives, and examples that a test runs.
+
+A function is a factory: called once at load with the arguments of the mapping, it gives the step that runs for every
+record.  What is missing in a mapping is written here in Python, with an example; never as code inside YAML.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gateway.intake.values import Step
+
+Kind = Literal["string", "boolean", "date", "decimal", "integer", "instant", "same"]
+"""What a step gives; *same* means: whatever came in."""
+
+Factory = Callable[..., Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One use of a function: what goes in, what comes out."""
+
+    given: object
+    result: object
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A registered function."""
+
+    name: str
+    gives: Kind
+    factory: Factory
+    doc: str
+    parameters: Mapping[str, inspect.Parameter]
+    examples: tuple[Example, ...]
+
+
+FUNCTIONS: dict[str, Function] = {}
+
+
+def example(given: object, result: object, **arguments: object) -> Example:
+    """Calling the function with *arguments*, then its step with *given*, yields *result*."""
+    return Example(given, result, arguments)
+
+
+def function(gives: Kind, *examples: Example) -> Callable[[Factory], Factory]:
+    """Registers a factory under its own name."""
+
+    def register(factory: Factory) -> Factory:
+        name = factory.__name__
+        parameters = inspect.signature(factory).parameters
+        FUNCTIONS[name] = Function(name, gives, factory, inspect.getdoc(factory) or "", parameters, examples)
+        return factory
+
+    return register

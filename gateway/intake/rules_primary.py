@@ -1,0 +1,140 @@
+"""Rules of the primary record: TT 27/2020/TT-BGDĐT art. 7, 9, 11, 13 (facts, PR-1 … PR-11).
+
+Exempt subjects (``M``) leave the count.  The overall result is judged only when every level and every due test is there.
+"""
+
+from typing import Any
+
+from gateway.errors import Problem
+from gateway.intake.values import folded
+
+Body = dict[str, Any]
+Subjects = dict[str, dict[str, Any]]
+
+_EARLY = frozenset({"01", "02", "03", "04", "88", "89", "90", "91"})
+COMPULSORY: dict[str, frozenset[str]] = {
+    "01": _EARLY,
+    "02": _EARLY,
+    "03": _EARLY | {"11", "12", "87"},
+    "04": (_EARLY - {"04"}) | {"11", "12", "87", "13", "05"},
+    "05": (_EARLY - {"04"}) | {"11", "12", "87", "13", "05"},
+}
+TESTED: dict[str, frozenset[str]] = {
+    "01": frozenset({"01", "02"}),
+    "02": frozenset({"01", "02"}),
+    "03": frozenset({"01", "02", "11", "12", "87"}),
+    "04": frozenset({"01", "02", "05", "11", "12", "87", "13"}),
+    "05": frozenset({"01", "02", "05", "11", "12", "87", "13"}),
+}
+_ONE_SUBJECT = frozenset({"12", "87"})
+"""Informatics and technology is one subject in two rows: one of them may carry the test."""
+
+GENERAL = ("competency_autonomy_self_study", "competency_communication_cooperation", "competency_problem_solving_creativity")
+SPECIFIC = (
+    "competency_language", "competency_mathematics", "competency_science", "competency_aesthetics", "competency_physical",
+)  # fmt: skip
+LATER = ("competency_technology", "competency_informatics")
+QUALITIES = (
+    "quality_patriotism", "quality_compassion", "quality_diligence", "quality_honesty", "quality_responsibility",
+)  # fmt: skip
+_DUE = (*GENERAL, *SPECIFIC, *QUALITIES, "overall_result")
+
+
+def judge(body: Body, refused: frozenset[str]) -> list[Problem]:
+    """Findings of PR-1 … PR-11, DQ-32 and DQ-36 on a record of a known primary grade."""
+    results, grade = body["results"], body["grade_code"]
+    subjects: Subjects = {row["subject_code"]: row for row in results["subjects"] if row.get("subject_code")}
+    codes = [row.get("subject_code") for row in results["subjects"]]
+    twice = [i for i, code in enumerate(codes) if code is not None and code in codes[:i]]
+    found = [Problem("DQ-30", f"subjects[#{index}].subject_code") for index in twice]
+    found += _missing_subjects(subjects, grade)
+    found += _missing_levels(body, results, subjects, refused)
+    found += _overall(results, subjects, grade)
+    found += _completion(body, results, grade)
+    found += _award(body, results)
+    found += _tests(subjects, grade)
+    if grade in {"01", "02"}:
+        found += [Problem("DQ-39", field, "PR-11") for field in LATER if results.get(field) is not None]
+    return found
+
+
+def _missing_subjects(subjects: Subjects, grade: str) -> list[Problem]:
+    return [Problem("DQ-32", f"subjects[{code}]") for code in sorted(COMPULSORY[grade] - subjects.keys())]
+
+
+def _missing_levels(body: Body, results: Body, subjects: Subjects, refused: frozenset[str]) -> list[Problem]:
+    """DQ-36 (PR-10): levels are due unless the pupil's disability is not assessed."""
+    if body.get("disability_not_assessed") is not False:
+        return []
+    paths = [(field, results.get(field)) for field in _DUE]
+    paths += [(f"subjects[{code}].achievement_level", row.get("achievement_level")) for code, row in subjects.items()]
+    return [Problem("DQ-36", path, "PR-10") for path, value in paths if value is None and path not in refused]
+
+
+def expected_overall(results: Body, subjects: Subjects, grade: str) -> str | None:
+    """HTXS, HTT, HT or CHT by PR-1…PR-4; None when something the rule needs is missing."""
+    counted = {code: row for code, row in subjects.items() if row.get("achievement_level") != "M"}
+    levels = [row.get("achievement_level") for row in counted.values()]
+    traits = [results.get(field) for field in (*GENERAL, *SPECIFIC, *QUALITIES)]
+    tests = _test_marks(subjects, grade)
+    if tests is None or None in levels or None in traits or COMPULSORY[grade] - subjects.keys():
+        return None
+    traits += [results[field] for field in LATER if results.get(field) is not None]
+    lowest = min(tests, default=10)
+    if set(levels) <= {"T"} and set(traits) <= {"T"} and lowest >= 7:
+        return "HTXS" if lowest >= 9 else "HTT"
+    return "HT" if "C" not in levels and "C" not in traits and lowest >= 5 else "CHT"
+
+
+def _test_marks(subjects: Subjects, grade: str) -> list[int] | None:
+    """The year-end tests that count; None when a due one is missing."""
+    due = {code for code in TESTED[grade] if code in subjects and subjects[code].get("achievement_level") != "M"}
+    given = {code: subjects[code].get("periodic_test_mark") for code in due}
+    empty = {code for code, mark in given.items() if mark is None}
+    if empty - _ONE_SUBJECT or (empty and empty == due & _ONE_SUBJECT):
+        return None
+    return [int(mark) for mark in given.values() if mark is not None and mark != "M"]
+
+
+def _overall(results: Body, subjects: Subjects, grade: str) -> list[Problem]:
+    stated = results.get("overall_result")
+    expected = expected_overall(results, subjects, grade)
+    if stated is None or expected is None or stated == expected:
+        return []
+    rule = {"HTXS": "PR-1", "HTT": "PR-2", "HT": "PR-3", "CHT": "PR-4"}[stated]
+    return [Problem("DQ-38", "overall_result", rule)]
+
+
+def _completion(body: Body, results: Body, grade: str) -> list[Problem]:
+    stated, done = results.get("overall_result"), results.get("grade_programme_completed")
+    found = []
+    if stated in {"HTXS", "HTT", "HT"} and done is False:
+        found.append(Problem("DQ-39", "grade_programme_completed", "PR-5"))
+    if stated == "CHT" and done is True and not body.get("completion_text"):
+        found.append(Problem("DQ-39", "completion_text", "PR-5"))
+    if grade != "05" and body.get("promoted") is not None and done is not None and body["promoted"] != done:
+        found.append(Problem("DQ-39", "promoted", "PR-6"))
+    if grade != "05" and results.get("primary_programme_completed"):
+        found.append(Problem("DQ-39", "primary_programme_completed", "PR-6"))
+    return found
+
+
+def _award(body: Body, results: Body) -> list[Problem]:
+    text, stated = folded(body.get("award_text") or ""), results.get("overall_result")
+    due = {"hoc sinh xuat sac": {"HTXS"}, "hoc sinh tieu bieu": {"HTT", "HTXS"}}
+    wrong = any(name in text and stated is not None and stated not in levels for name, levels in due.items())
+    return [Problem("DQ-39", "award_text", "PR-7")] if wrong else []
+
+
+def _tests(subjects: Subjects, grade: str) -> list[Problem]:
+    """PR-8: marks for tested subjects only.  PR-9: an exempt subject has the mark M or none."""
+    found = []
+    for code, row in subjects.items():
+        mark, path = row.get("periodic_test_mark"), f"subjects[{code}].periodic_test_mark"
+        if mark is None:
+            continue
+        if code not in TESTED[grade]:
+            found.append(Problem("DQ-39", path, "PR-8"))
+        if (row.get("achievement_level") == "M") != (mark == "M"):
+            found.append(Problem("DQ-39", path, "PR-9"))
+    return found
