@@ -12,6 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from gateway.config import Config
+from gateway.edges.kafka import make_consumer
+from gateway.edges.kafka_types import TopicPartition
 from gateway.errors import GatewayError
 from gateway.record import MAPPED_TOPIC, MARKS_TOPIC, NATIONAL_TOPIC, QUARANTINE_TOPIC, vendor_topic
 
@@ -106,6 +108,7 @@ async def apply(config: Config, plans: list[TopicPlan]) -> list[str]:
             await admin.create_topics(
                 [NewTopic(p.name, p.partitions, p.replication_factor, topic_configs=p.policy) for p in missing]
             )
+            await _until_led(config, missing)
         present = [p for p in plans if p.name in counts]
         actual = await _policies(admin, present)
         stale = [p for p in present if any(actual[p.name].get(k, v) != v for k, v in p.policy.items())]
@@ -122,6 +125,16 @@ async def check(config: Config, vendors: Iterable[str]) -> None:
     if found:
         message = "topics differ from the plan; run `hocba topics apply`:\n" + "\n".join(found)
         raise TopicFaults(message)
+
+
+async def _until_led(config: Config, created: list[TopicPlan]) -> None:
+    """Wait until every new partition answers: for a moment after creation its leader refuses writes."""
+    consumer = make_consumer(config.kafka)
+    await consumer.start()
+    try:
+        await consumer.end_offsets([TopicPartition(p.name, n) for p in created for n in range(p.partitions)])
+    finally:
+        await consumer.stop()
 
 
 async def _admin(config: Config) -> AIOKafkaAdminClient:

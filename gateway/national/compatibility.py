@@ -82,7 +82,7 @@ def _into(writer: Any, reader: Any, path: str, pair: _Pair) -> Iterator[str]:
 
 def _same_kind(writer: Any, reader: Any, path: str, pair: _Pair) -> Iterator[str]:
     kind = _kind(writer)
-    if isinstance(reader, list) or kind != _kind(reader):
+    if kind != _kind(reader):
         if not _promotes(writer, reader):
             yield f"{path}: type {_label(writer)} became {_label(reader)}"
         return
@@ -157,7 +157,7 @@ def _annotations(avro: Any) -> str:
 
 def _promotes(writer: Any, reader: Any) -> bool:
     plain = not _annotations(writer) and not _annotations(reader)
-    return plain and not isinstance(reader, list) and (_kind(writer), _kind(reader)) in _PROMOTIONS
+    return plain and (_kind(writer), _kind(reader)) in _PROMOTIONS
 
 
 def _resolved(avro: Any, names: dict[str, Any]) -> Any:
@@ -170,6 +170,4 @@ def _kind(avro: Any) -> str:
 
 def _label(avro: Any) -> str:
     """How a branch of a union is told from the others: by name for named types, else by kind."""
-    if isinstance(avro, list):
-        return "union"
     return str(avro.get("name", avro["type"])) if isinstance(avro, dict) else str(avro)

@@ -140,6 +140,7 @@ def _record_head() -> Json:
         _field("vendor", "string", "Vendor's name in the gateway."),
         _field("connector", "string", "name@mapping version that made this record."),
         _maybe("vendor_ref", "string", "The vendor's own id of the record."),
+        _maybe("vendor_event_id", "string", "The vendor's own id of the event (ce_id)."),
         _field("source_order", _SOURCE_ORDER, "Place in the vendor's order."),
         _field("school_code", "string", "School that speaks.", "matruong"),
         _field("school_year", "string", "YYYY-YYYY.", "namhoc"),
@@ -150,6 +151,7 @@ def _record_head() -> Json:
         _field("content_hash", "string", "SHA-256 of the body's bytes, 64 hex digits."),
         _field("warnings", {"type": "array", "items": _FINDING}, "Findings that go along.") | {"default": []},
         _maybe("cause", "string", "Order that made this event (replay, edit, re-map)."),
+        _maybe("traceparent", "string", "W3C trace context."),
     )
 
 

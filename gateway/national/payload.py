@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gateway.national import schema
@@ -201,6 +202,7 @@ def _overall_text(code: str | None) -> str | None:
     return known[code].vietnamese if code in known else code
 
 
+@cache
 def _secondary_names(education_level: str) -> dict[str, str]:
     """Subject code → official name of at most 20 characters."""
     lists = schema.code_lists()

@@ -12,16 +12,16 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from gateway.config import Config, load_config
 from gateway.edges import topics
 from gateway.edges.kafka import header, make_consumer, read_partition
-from gateway.edges.kafka_types import TopicPartition
+from gateway.edges.kafka_types import Consumer, TopicPartition
 from gateway.edges.keys import new_keys
 from gateway.record import H_EVENT_ID, MAPPED_TOPIC, vendor_topic
 from gateway.sandbox.embedded import embedded_servers
@@ -47,7 +47,7 @@ class Child:
     log: Path
     hold: Path
     mode: str
-    process: subprocess.Popen[bytes] = field(init=False)
+    process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Child":
         self.log.touch()
@@ -56,6 +56,11 @@ class Child:
         with self.log.with_suffix(".err").open("wb") as errors:
             self.process = subprocess.Popen([*command, *arguments], stderr=errors)
         return self
+
+    @property
+    def running(self) -> subprocess.Popen[bytes]:
+        assert self.process is not None
+        return self.process
 
     def lines(self, word: str) -> list[str]:
         return [line for line in self.log.read_text().splitlines() if line.startswith(word + " ")]
@@ -66,16 +71,17 @@ class Child:
     async def until(self, word: str, slots: int, what: str) -> None:
         async with asyncio.timeout(DEADLINE_S):
             while len(self.slots(word)) < slots:
-                if self.process.poll() is not None:
+                if self.running.poll() is not None:
                     pytest.fail(f"{what}: child ended: {self.log.with_suffix('.err').read_text()[-2000:]}")
                 await asyncio.sleep(0.01)
 
     def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+        self.running.send_signal(number)
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
 
 @dataclass(frozen=True)
@@ -131,23 +137,14 @@ async def mapped_events(config: Config, vendor: str) -> Counter[str]:
 async def open_partitions(config: Config) -> int:
     """Partitions of gateway.mapped with an open transaction: the last stable offset is behind the end."""
     partitions = [TopicPartition(MAPPED_TOPIC, slot) for slot in range(SLOTS)]
-    stable = make_consumer(config.kafka)
-    await stable.start()
-    stable.assign(partitions)
+    committed = make_consumer(config.kafka)
+    everything: Consumer = AIOKafkaConsumer(bootstrap_servers=config.kafka.bootstrap_servers)
+    await asyncio.gather(committed.start(), everything.start())
     try:
-        count = 0
-        for partition in partitions:
-            await stable.position(partition)
-            ends = await stable.end_offsets([partition])
-            stable.seek(partition, ends[partition])
-            for _ in range(100):
-                await stable.getmany(partition, timeout_ms=50, max_records=1)
-                if stable.highwater(partition) is not None:  # type: ignore[attr-defined]
-                    break
-            count += stable.highwater(partition) > ends[partition]  # type: ignore[attr-defined]
-        return count
+        stable, ends = await asyncio.gather(committed.end_offsets(partitions), everything.end_offsets(partitions))
+        return sum(stable[p] < ends[p] for p in partitions)
     finally:
-        await stable.stop()
+        await asyncio.gather(committed.stop(), everything.stop())
 
 
 async def one_run(broker: str, folder: Path, dice: random.Random, *, early: bool, mode: str) -> Outcome:
@@ -195,11 +192,11 @@ async def settled(config: Config, vendor: str) -> Counter[str]:
     expected = SLOTS * (FIRST + MORE)
     found: Counter[str] = Counter()
     async with asyncio.timeout(DEADLINE_S):
-        while True:
-            last, found = found, await mapped_events(config, vendor)
-            if len(found) >= expected and found == last:
-                return found
-            await asyncio.sleep(1.0)
+        while len(found) < expected:
+            await asyncio.sleep(0.3)
+            found = await mapped_events(config, vendor)
+    await asyncio.sleep(1.0)
+    return await mapped_events(config, vendor)
 
 
 @pytest.mark.proof

@@ -79,6 +79,8 @@ def main() -> None:
             case "intake.producer_start":
                 await asyncio.sleep(SLOW_S if mode != "plain" else 0)
                 note(f"starting {slot}")
+            case _:
+                pass
 
     async def committed_first(slot: AssignedSlot, producer: SlotProducer, one_at_a_time: asyncio.Lock) -> None:
         await slot.seek_committed()
