@@ -2,7 +2,7 @@
 
 ``${NAME}`` and ``${NAME:-default}`` in a value are replaced from the environment before typing, so that one file
 serves a laptop and a cluster.  Secrets are never values here: they are files named here (``keys_file``,
-``credentials_dir``).  A start with a faulty file prints every fault with its line and the near candidates.
+``credentials_file``).  A start with a faulty file prints every fault with its line and the near candidates.
 """
 
 import difflib
@@ -47,9 +47,10 @@ class Connectors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Registry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The sector's pupil registry, asked by pupil code in batches."""
+    """The sector's pupil registry, asked by pupil code in batches; its token stands in a file of mode 0600."""
 
     url: str
+    credentials_file: str
     batch_codes: Positive = 100
     timeout_s: Seconds = 5.0
     rate_per_s: Seconds = 50.0
@@ -150,7 +151,7 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise ConfigFaults([Fault(name, line, "", f"is not YAML: {error.problem}")]) from error
-    reader = _Reader(name, environment)
+    reader = NodeReader(name, environment)
     data = reader.read(node, "", Config)
     if reader.faults:
         raise ConfigFaults(reader.faults)
@@ -161,7 +162,7 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     return config
 
 
-class _Reader:
+class NodeReader:
     """Walks the YAML nodes beside the types, so that every fault keeps its line and none hides another."""
 
     def __init__(self, file: str, environment: Mapping[str, str]) -> None:
@@ -170,6 +171,7 @@ class _Reader:
         self.faults: list[Fault] = []
 
     def fault(self, node: yaml.Node, path: str, text: str) -> None:
+        """Note a fault at *node*; reading goes on."""
         self.faults.append(Fault(self.file, node.start_mark.line + 1, path, text))
 
     def read(self, node: yaml.Node | None, path: str, kind: Any) -> Any:

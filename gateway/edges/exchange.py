@@ -53,24 +53,14 @@ class Exchange:
         self._total_s = total_s
         self._max_answer_bytes = max_answer_bytes
 
-    async def ask(self, method: str, path: str, **parts: Any) -> Reply:  # noqa: ANN401  httpx's own parts of a request
+    async def ask(self, method: str, path: str, **parts: Any) -> Reply:
         """Send one request (parts: content, headers, files, data). Raises nothing a network can cause."""
         request = self._client.build_request(method, path, **parts)
         try:
             async with asyncio.timeout(self._total_s):
                 return await self._read(request)
-        except TimeoutError:
-            return Lost("timeout")
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            return NotSent(_why(error))
-        except httpx.PoolTimeout:
-            return NotSent("outage")
-        except httpx.TimeoutException:
-            return Lost("timeout")
-        except httpx.TransportError:
-            return Lost("connection")
-        except httpx.DecodingError:
-            return Lost("encoding")
+        except (TimeoutError, httpx.TransportError, httpx.DecodingError) as error:
+            return _known_after(error)
 
     async def _read(self, request: httpx.Request) -> Reply:
         answer = await self._client.send(request, stream=True)
@@ -101,6 +91,20 @@ def pool(base_url: str, timeout: httpx.Timeout, connections: int) -> httpx.Async
     )
 
 
+def _known_after(error: Exception) -> Reply:
+    match error:
+        case httpx.ConnectError() | httpx.ConnectTimeout():
+            return NotSent(_why(error))
+        case httpx.PoolTimeout():
+            return NotSent("outage")
+        case TimeoutError() | httpx.TimeoutException():
+            return Lost("timeout")
+        case httpx.DecodingError():
+            return Lost("encoding")
+        case _:
+            return Lost("connection")
+
+
 def _why(error: BaseException) -> HoldReason:
     seen: BaseException | None = error
     while seen is not None:
@@ -115,7 +119,7 @@ def _why(error: BaseException) -> HoldReason:
 def retry_after_s(headers: httpx.Headers, cap_s: float) -> float | None:
     """Seconds that *headers* ask to wait, at most *cap_s*; None when they do not say.
 
-    A date is taken relative to the answer's own Date, so a wrong clock on either side does not matter (RFC 9110, 10.2.3).
+    A date is relative to the answer's own Date, so a wrong clock on either side does not matter (RFC 9110, 10.2.3).
     """
     text = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):

@@ -6,8 +6,9 @@ Three traps of Faust are closed here, and nowhere else may it be used:
 
 - it reads aborted records unless its guarantee is exactly_once; the consumer here is read_committed whatever Faust
   thinks (``_CommittedThread``);
-- it acknowledges what an agent crashed on and what it skips in a rebalance; here nothing is acknowledged but by
-  ``_LedgerConsumer.acknowledge``, which only the reader calls, after the ledger has the batch;
+- it acknowledges what an agent crashed on and (without its C extension) what it skips in a rebalance; here
+  ``noack`` and ``_LedgerConsumer.ack`` acknowledge nothing, and ``acknowledge`` is called by the reader alone, after
+  the ledger has the batch;
 - a crashed agent, timer or reader is restarted or left lying; here each of them ends ``run`` with its error.
 """
 
@@ -75,7 +76,7 @@ class _LedgerConsumer(FaustConsumer):
         return _CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
     def ack(self, message: Any) -> bool:
-        """What Faust would acknowledge by itself is not acknowledged."""
+        """What Faust would acknowledge by itself is not acknowledged (its C extension goes round this: ``noack``)."""
         del message
         return False
 
@@ -101,6 +102,7 @@ def _settings(config: Config) -> dict[str, Any]:
         "broker_commit_interval": COMMIT_S,
         "broker_commit_livelock_soft_timeout": HOLD_S,
         "stream_processing_timeout": HOLD_S,
+        "stream_wait_empty": False,  # it would wait for Faust's own acknowledgements, which never come
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": FETCH_BYTES,
         "processing_guarantee": "at_least_once",
@@ -156,10 +158,10 @@ class Tower:
             raise RuntimeError(message)
 
     async def _stop(self) -> None:
-        """Leave the group; offsets of acknowledged batches are committed on the way."""
-        try:
-            await asyncio.wait_for(self._app.stop(), STOP_S)
-        except TimeoutError:
+        """Leave the group within STOP_S, committing what is acknowledged; Faust's stop swallows a cancellation."""
+        stopping = asyncio.ensure_future(self._app.stop())
+        await asyncio.wait({stopping}, timeout=STOP_S)
+        if not stopping.done():
             log.warning("Faust did not stop in time; its group member ends with the session time-out")
 
     async def _hear(self, stream: AsyncIterable[Any]) -> None:
@@ -168,7 +170,7 @@ class Tower:
 
     async def _put_all(self, stream: Any) -> None:
         event: EventT[bytes]
-        async for event in stream.events():
+        async for event in stream.noack().events():
             await self._inbox.put(event.message)
 
     async def _watch_once(self) -> None:
@@ -182,7 +184,7 @@ class Tower:
             while len(batch) < BATCH_RECORDS and not self._inbox.empty():
                 batch.append(self._inbox.get_nowait())
             await self._project([_inbound(message) for message in batch])
-            consumer = cast(_LedgerConsumer, self._app.consumer)
+            consumer = cast("_LedgerConsumer", self._app.consumer)
             for message in batch:
                 consumer.acknowledge(message)
 

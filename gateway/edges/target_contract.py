@@ -16,7 +16,7 @@ import yaml
 from gateway.config import (
     ConfigFaults,
     Fault,
-    _Reader,
+    NodeReader,
 )  # the reader serves every strict file; its name is config's affair
 from gateway.outcomes import Category
 from gateway.record import Op
@@ -231,9 +231,9 @@ def load_contract(path: Path, environment: Mapping[str, str]) -> Contract:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise ConfigFaults([Fault(file, line, "", f"is not YAML: {error.problem}")]) from error
     kind = _kind(node)
-    if kind not in _KINDS:
+    if node is None or kind not in _KINDS:
         raise ConfigFaults([Fault(file, 1, "kind", f"must be one of {', '.join(_KINDS)}")])
-    reader = _Reader(file, environment)
+    reader = NodeReader(file, environment)
     data = reader.read(node, "", _KINDS[kind])
     if not reader.faults:
         contract: Contract = msgspec.convert(data, _KINDS[kind])
@@ -252,7 +252,7 @@ def _kind(node: yaml.Node | None) -> str:
 
 
 def _lint(contract: Contract) -> Iterator[tuple[str, str]]:
-    """What the types cannot say."""
+    """Yield what the types cannot say."""
     for status in contract.http:
         if not (len(status) == 3 and status.isdigit()):
             yield f"http.{status}", "is no HTTP status"
@@ -266,11 +266,19 @@ def _lint(contract: Contract) -> Iterator[tuple[str, str]]:
     if times.total_s < max(times.connect_s, times.write_s, times.read_s):
         yield "timeouts.total_s", "is less than one of its phases"
     if isinstance(contract, PacketContract):
-        for name in ("upload", "submit", "results"):
-            if "{key}" not in getattr(contract.paths, name):
-                yield f"paths.{name}", "does not contain {key}"
-        if "replied" not in contract.packet_status.values():
-            yield "packet_status", "no status is read as replied"
+        yield from _lint_packets(contract)
+
+
+def _lint_packets(contract: PacketContract) -> Iterator[tuple[str, str]]:
+    for name, path in msgspec.structs.asdict(contract.paths).items():
+        if "{key}" not in path:
+            yield f"paths.{name}", "does not contain {key}"
+        try:
+            path.format(unit="", key="", edition="", purpose="")
+        except (KeyError, IndexError, ValueError):
+            yield f"paths.{name}", "knows only {unit}, {key}, {edition} and {purpose}"
+    if "replied" not in contract.packet_status.values():
+        yield "packet_status", "no status is read as replied"
 
 
 def read_credentials(path: Path) -> dict[str, str]:
@@ -289,12 +297,8 @@ def read_credentials(path: Path) -> dict[str, str]:
 
 def missing_credentials(contract: Contract, credentials: Mapping[str, str]) -> list[Fault]:
     """A fault for each key of the credentials file that the contract names and the file has not."""
-    match contract.auth:
-        case Bearer():
-            wanted = {"auth.token": contract.auth.token}
-        case PasswordGrant():
-            names = ("client_id", "client_secret", "username", "password")
-            wanted = {f"auth.{name}": getattr(contract.auth, name) for name in names}
+    names = ("token",) if isinstance(contract.auth, Bearer) else ("client_id", "client_secret", "username", "password")
+    wanted = {f"auth.{name}": str(getattr(contract.auth, name)) for name in names}
     if isinstance(contract, PacketContract):
         wanted["unit"] = contract.unit
     return [

@@ -101,11 +101,12 @@ async def project(pool: Pool, told: Iterable[Fate], rejections: Iterable[Rejecti
     """Bring states, tallies and rejections up to date in one transaction; safe to repeat."""
     async with pool.connection() as connection, connection.transaction():
         for fates in rounds(told):
-            await _move_states(connection, fates)
+            await move_states(connection, fates)
         await _add_rejections(connection, sorted(rejections, key=lambda rejection: rejection.source))
 
 
-async def _move_states(connection: Connection, fates: Sequence[Fate]) -> None:
+async def move_states(connection: Connection, fates: Sequence[Fate]) -> None:
+    """One round in one statement, inside the caller's transaction; every (event, target) stands in it once."""
     rows = [
         (
             fate.event_id,

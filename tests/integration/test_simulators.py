@@ -78,7 +78,7 @@ def batch_of(size: int) -> list[Send]:
 
 async def until(condition: Callable[[], bool], within_s: float = 10) -> None:
     async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110  another process does it
+        while not condition():
             await asyncio.sleep(0.01)
 
 

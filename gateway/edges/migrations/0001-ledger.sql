@@ -70,6 +70,7 @@ CREATE TABLE parked (
     record_id      uuid NOT NULL,
     event_id       uuid NOT NULL,
     vendor         text NOT NULL,
+    school_code    text NOT NULL DEFAULT '',
     school_year    smallint NOT NULL,
     version        int,
     epoch          int,
@@ -77,6 +78,7 @@ CREATE TABLE parked (
     content_hash   bytea NOT NULL,
     op             text NOT NULL,
     claim_hash     bytea,
+    place          bigint,
     state          text NOT NULL CHECK (state IN ('parked', 'waiting', 'closed')),
     end_state      text,
     code           text NOT NULL,
@@ -89,12 +91,15 @@ CREATE TABLE parked (
     attempts       smallint NOT NULL DEFAULT 0,
     parked_at      timestamptz NOT NULL DEFAULT now(),
     closed_at      timestamptz,
+    closed_by      bigint,
     PRIMARY KEY (stage, target, slot, topic_offset)
 );
 CREATE INDEX parked_open_lane ON parked (stage, target, slot, lane) WHERE state <> 'closed';
 CREATE INDEX parked_open_code ON parked (code, vendor) WHERE state <> 'closed';
 CREATE INDEX parked_event ON parked (event_id);
 CREATE INDEX parked_record ON parked (record_id) WHERE state <> 'closed';
+COMMENT ON COLUMN parked.place IS 'Order within the lane: the topic_offset, or the place of the older version that this row replaced (identity).';
+COMMENT ON COLUMN parked.closed_by IS 'Offset of the newer version that replaced this row; a take-over reopens rows closed by what was never committed (identity).';
 COMMENT ON TABLE parked IS 'Records held with a reason; topic_offset is in gateway.mapped (identity) or national.records (delivery) of that slot. A closed row is never reopened by a redelivery.';
 
 CREATE TABLE deliveries (

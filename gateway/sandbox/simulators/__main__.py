@@ -27,6 +27,7 @@ _CREDENTIALS = {
 def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m gateway.sandbox.simulators", description="Simulated neighbours.")
     parser.add_argument("name", choices=sorted(_CREDENTIALS))
+    parser.add_argument("--host", default="127.0.0.1", help="its /admin asks for no credentials: private networks only")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--book", type=Path, required=True, help="the durable book (SQLite), made if missing")
     parser.add_argument("--faults", default="off", help="off, light, heavy or a plan as JSON")
@@ -64,7 +65,9 @@ def main(argv: list[str]) -> None:
             app = sector.sector_app(setting)
         case _:
             app = population.population_app(setting)
-    serve(app, given.port, {"name": given.name, "credentials": str(credentials)}, until_eof=given.until_eof)
+    serve(
+        app, (given.host, given.port), {"name": given.name, "credentials": str(credentials)}, until_eof=given.until_eof
+    )
     setting.book.close()
 
 

@@ -50,7 +50,7 @@ _CACHE_KIB = 65536
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One application of a version at the target; `content_hash` is the target's own, of the payload's content."""
+    """One application of a version at the target; `content_hash` is the target's own, of the bytes it got."""
 
     record_id: str
     version: int
@@ -95,18 +95,11 @@ class Held:
     seen_op: str = ""
 
 
-def content_hash(payload: dict[str, object], without: frozenset[str]) -> str:
-    """SHA-256 (hex) of the payload's content: the envelope fields of the record and of its child rows are left out."""
-    content = {
-        name: [_bare(row, without) for row in value] if isinstance(value, list) else value
-        for name, value in payload.items()
-        if name not in without
-    }
-    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
-
-
-def _bare(row: object, without: frozenset[str]) -> object:
-    return {name: value for name, value in row.items() if name not in without} if isinstance(row, dict) else row
+def content_hash(content: bytes, *without: bytes) -> str:
+    """SHA-256 (hex) of a record's bytes as they were sent, *without* what names the sending and not the record."""
+    for words in without:
+        content = content.replace(words, b"")
+    return hashlib.sha256(content).hexdigest()
 
 
 class Page:

@@ -38,7 +38,6 @@ from gateway.sandbox.simulators.serving import Setting, application, body_of, js
 CREDENTIALS = ("client_id", "client_secret", "username", "password", "unit")
 MAX_ITEMS = 200
 _OPS = {"01": "NEW", "02": "UPDATE", "03": "CANCEL"}
-_ENVELOPE = frozenset({"phien_ban", "t_k"})
 _VIETNAM = timezone(timedelta(hours=7))
 _BASE = "/co_so_giao_duc_input"
 _TICK_S = 0.02
@@ -56,7 +55,7 @@ _Handler = Callable[[Request], Awaitable[Response]]
 class _Packet(msgspec.Struct):
     muc_dich_ban_tin: str
     loai_du_lieu_so_id: str
-    items: list[dict[str, object]]
+    items: list[msgspec.Raw]
     t_k: str | None = None
 
 
@@ -125,6 +124,7 @@ class _Staging:
         self._book = setting.book
         self._book.connection.executescript(_SCHEMA)
         self._packet = msgspec.json.Decoder(_Packet)
+        self._item = msgspec.json.Decoder(_Item)
 
     async def upload(self, request: Request) -> Response:
         body = await body_of(request, self._setting.options.max_bytes)
@@ -159,7 +159,7 @@ class _Staging:
     def _fault(self, body: bytes, purpose: str | None) -> str:
         try:
             packet = self._packet.decode(body)
-            msgspec.convert(packet.items, list[_Item])
+            self._items(packet)
         except msgspec.MsgspecError:
             return "ERR_MALFORMED"
         if packet.muc_dich_ban_tin not in _OPS or purpose not in {None, packet.muc_dich_ban_tin}:
@@ -167,6 +167,9 @@ class _Staging:
         if packet.t_k is not None and not self._has_evidence(packet.t_k):
             return "ERR_T_K"
         return "ERR_TOO_MANY" if len(packet.items) > (self._setting.options.max_records or MAX_ITEMS) else ""
+
+    def _items(self, packet: _Packet) -> list[_Item]:
+        return [self._item.decode(item) for item in packet.items]
 
     def _has_evidence(self, iks: str) -> bool:
         return self._book.connection.execute("SELECT 1 FROM evidence WHERE iks = ?", [iks]).fetchone() is not None
@@ -210,11 +213,11 @@ class _Staging:
     def _process(self, seq: int, key: str, body: bytes, landed_ms: int) -> None:
         packet = self._packet.decode(body)
         op = _OPS[packet.muc_dich_ban_tin]
-        items = [msgspec.convert(item, _Item) for item in packet.items]
+        items = self._items(packet)
         answers: list[dict[str, object]] = []
         with self._book.page([item.id_ban_ghi for item in items], []) as page:
             for item, record in zip(items, packet.items, strict=True):
-                arrival = Arrival(item.id_ban_ghi, item.phien_ban, op, content_hash(record, _ENVELOPE), key)
+                arrival = Arrival(item.id_ban_ghi, item.phien_ban, op, content_hash(bytes(record)), key)
                 result, code = self._judge(page, arrival, item)
                 page.answer(arrival, result, code)
                 answers.append(_answer(item, code))

@@ -190,11 +190,11 @@ def application(setting: Setting, routes: list[Route], lifespan: Lifespan[Starle
     return FaultyDoor(Starlette(routes=[*routes, *admin_routes(setting)], lifespan=lifespan), setting.faults)
 
 
-def serve(app: ASGIApp, port: int, ready: dict[str, object], *, until_eof: bool) -> None:
-    """Listen on 127.0.0.1, say so with one JSON line on stdout, and serve until TERM (or the end of stdin)."""
+def serve(app: ASGIApp, address: tuple[str, int], ready: dict[str, object], *, until_eof: bool) -> None:
+    """Listen on *address* (port 0: a free one), say so in one JSON line on stdout, serve until TERM or stdin ends."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    listener.bind(address)
     listener.listen(1024)
     bound = listener.getsockname()[1]
     logging.getLogger("uvicorn.error").addFilter(lambda line: "without completing response" not in line.getMessage())
@@ -212,7 +212,7 @@ def serve(app: ASGIApp, port: int, ready: dict[str, object], *, until_eof: bool)
     )
     if until_eof:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    sys.stdout.write(json.dumps({"ready": True, "port": bound, "url": f"http://127.0.0.1:{bound}", **ready}) + "\n")
+    sys.stdout.write(json.dumps({"ready": True, "port": bound, "url": f"http://{address[0]}:{bound}", **ready}) + "\n")
     sys.stdout.flush()
     server.run(sockets=[listener])
 

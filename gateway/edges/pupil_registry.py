@@ -1,0 +1,69 @@
+"""The sector's pupil registry over HTTP: pupil codes in, candidates out, for the resolver beside identity's stream.
+
+The rule: codes and people travel in bodies; each request names its purpose and has an id of its own (facts §10).
+Whatever goes wrong is `Unavailable` with a word why: no look-up is half an answer, and it may simply be asked again.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import httpx
+import msgspec
+
+from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, pool, retry_after_s
+from gateway.outcomes import Unavailable
+
+_PATH = "/api/pupils:lookup"
+_MAX_ANSWER_BYTES = 4 * 1024 * 1024
+_RETRY_AFTER_CAP_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person the registry has under a pupil code; `birth_date` is YYYY-MM-DD or shorter. Never printed."""
+
+    citizen_id: str | None = field(repr=False)
+    full_name: str = field(repr=False)
+    birth_date: str = field(repr=False)
+    gender: str = field(repr=False)
+
+
+class _Answer(msgspec.Struct):
+    results: dict[str, list[Candidate]]
+
+
+class PupilRegistry:
+    """The registry at one address. Close it with `aclose`."""
+
+    def __init__(self, url: str, token: str, *, purpose: str, timeout_s: float = 5.0, connections: int = 4) -> None:
+        self._token = token
+        self._purpose = purpose
+        client = pool(url, httpx.Timeout(timeout_s), connections)
+        self._exchange = Exchange(client, total_s=timeout_s, max_answer_bytes=_MAX_ANSWER_BYTES)
+        self._decoder = msgspec.json.Decoder(_Answer)
+
+    async def lookup(self, codes: Sequence[str]) -> dict[str, list[Candidate]] | Unavailable:
+        """Who stands behind each of *codes*: every code is a key of the answer, with none, one or several people."""
+        body = {"pupil_codes": list(codes), "purpose": self._purpose, "request_id": str(uuid.uuid4())}
+        headers = {"content-type": "application/json", "authorization": f"Bearer {self._token}"}
+        match await self._exchange.ask("POST", _PATH, content=msgspec.json.encode(body), headers=headers):
+            case Answered(status=200, body=answer):
+                return self._read(answer, codes)
+            case Answered(status=status, headers=headers_back):
+                return Unavailable(retry_after_s(headers_back, _RETRY_AFTER_CAP_S), f"HTTP-{status}")
+            case NotSent(reason=reason) | Lost(reason=reason):
+                return Unavailable(None, reason)
+
+    def _read(self, answer: bytes, codes: Sequence[str]) -> dict[str, list[Candidate]] | Unavailable:
+        try:
+            results = self._decoder.decode(answer).results
+        except msgspec.MsgspecError:
+            return Unavailable(None, "unreadable")
+        if any(code not in results for code in codes):
+            return Unavailable(None, "incomplete")
+        return {code: results[code] for code in codes}
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._exchange.aclose()

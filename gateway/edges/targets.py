@@ -1,0 +1,257 @@
+"""Both kinds of target over HTTP, built from a contract file; what they answer leaves here as values of `outcomes`.
+
+The rule: every answer is sorted by the contract's tables, by record id and never by place, and whatever cannot be read
+is ambiguous. Neither URLs nor errors carry anything of a record but its packet's key.
+"""
+
+import gzip
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.edges import clock
+from gateway.edges.exchange import Answered, plain_code
+from gateway.edges.target_contract import Contract, ImmediateContract, PacketContract, RecordVerdict
+from gateway.edges.target_door import Door, Turned, open_door
+from gateway.outcomes import (
+    Accepted,
+    AlreadyThere,
+    Ambiguous,
+    BatchAnswer,
+    Duplicate,
+    Hold,
+    Landed,
+    NotFound,
+    Outcome,
+    Pending,
+    PollAnswer,
+    Receipt,
+    RecordVersion,
+    Refused,
+    RefusedWhole,
+    Send,
+    Stale,
+    TooLarge,
+    Unavailable,
+    Verdicts,
+)
+from gateway.record import Op
+
+Json = dict[str, Any]
+_JSON = {"content-type": "application/json"}
+
+
+class HttpImmediate:
+    """An `ImmediateTarget` over HTTP."""
+
+    def __init__(self, contract: ImmediateContract, door: Door) -> None:
+        self.contract = contract
+        self._door = door
+
+    async def send(self, batch: Sequence[Send]) -> BatchAnswer:
+        """Send *batch* in one request; see `ImmediateTarget`."""
+        wire = self.contract.wire
+        records = [self._dressed(send) for send in batch]
+        content = msgspec.json.encode({wire.records: records})
+        if len(content) > self.contract.batch.bytes or len(records) > self.contract.batch.records:
+            return BatchAnswer({}, whole=TooLarge())
+        reply = await self._door.ask("POST", self.contract.paths.batch, content=content, headers=_JSON)
+        if isinstance(reply, Turned):
+            return BatchAnswer({}, slow_down_s=reply.slow_down_s, whole=reply.whole)
+        if not self._door.is_found(reply):
+            return BatchAnswer({}, whole=Hold("contract"))
+        rows = _rows(reply.body, wire.answers)
+        if rows is None:
+            return BatchAnswer({}, whole=Ambiguous("unreadable"))
+        said = {(row.get(wire.answer_id), row.get(wire.answer_version)): row for row in rows}
+        return BatchAnswer(
+            {
+                (send.record_id, send.version): self._outcome(said.get((record[wire.record_id], record[wire.version])))
+                for send, record in zip(batch, records, strict=True)
+            }
+        )
+
+    def _dressed(self, send: Send) -> Json:
+        """The payload with its key, and with the envelope where the payload has none."""
+        wire = self.contract.wire
+        envelope = {wire.record_id: send.record_id, wire.version: send.version, wire.event: wire.events.word(send.op)}
+        return {**envelope, **send.payload, wire.key: send.key}
+
+    def _outcome(self, row: Json | None) -> Outcome:
+        if row is None:
+            return Ambiguous("missing")
+        code = row.get(self.contract.wire.answer_code)
+        outcome = outcome_of(self.contract, row.get(self.contract.wire.answer_result), [code] if code else [])
+        return outcome or Ambiguous("pending")
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._door.aclose()
+
+
+class HttpPackets:
+    """A `PacketTarget` over HTTP."""
+
+    def __init__(self, contract: PacketContract, door: Door, unit: str) -> None:
+        self.contract = contract
+        self._door = door
+        self._unit = unit
+
+    async def upload(self, evidence_key: str, sha256: str, content: bytes) -> Receipt:
+        """Upload signed bytes; RefusedWhole("EVIDENCE-HASH") when they are not the bytes of *sha256*."""
+        if hashlib.sha256(content).hexdigest() != sha256:
+            return RefusedWhole("EVIDENCE-HASH")
+        packed = gzip.compress(content, compresslevel=1, mtime=0)
+        path = self._path(self.contract.paths.upload, evidence_key)
+        reply = await self._door.ask(
+            "POST", path, files={"file": ("du_lieu_so_goc.xml.gz", packed, "application/gzip")}
+        )
+        return self._receipt(reply, evidence_key)
+
+    async def submit(self, packet_key: str, purpose: str, body: bytes) -> Receipt:
+        """Send a packet; *purpose* is the target's word (`encode_packet` put the same into *body*)."""
+        if len(body) > self.contract.batch.bytes:
+            return TooLarge()
+        path = self._path(self.contract.paths.submit, packet_key, purpose)
+        return self._receipt(await self._door.ask("POST", path, content=body, headers=_JSON), packet_key)
+
+    async def results(self, packet_key: str) -> PollAnswer:
+        """Ask for the packet's reply; see `PacketTarget`."""
+        reply = await self._door.ask("GET", self._path(self.contract.paths.results, packet_key))
+        match reply:
+            case Answered() if self._door.is_found(reply):
+                return self._verdicts(reply.body)
+            case Answered():
+                return NotFound()
+            case Turned(whole=Ambiguous(reason=reason), slow_down_s=wait_s):
+                return Unavailable(wait_s, reason)
+            case Turned(whole=TooLarge()):
+                return RefusedWhole("TOO-LARGE")
+            case Turned(whole=Unavailable() | Hold() | RefusedWhole() as whole):
+                return whole
+            case _:
+                return Unavailable(None, "unreadable")
+
+    def _path(self, template: str, key: str, purpose: str = "") -> str:
+        return template.format(unit=self._unit, key=key, edition=self.contract.edition, purpose=purpose)
+
+    def _receipt(self, reply: Answered | Turned, key: str) -> Receipt:
+        if isinstance(reply, Turned):
+            return reply.whole
+        if not self._door.is_found(reply):
+            return Hold("contract")
+        wire, answer = self.contract.wire, _object(reply.body)
+        data = answer.get(wire.data)
+        about = str(data.get(wire.repeated_key, "")).lower() if isinstance(data, dict) else ""
+        match answer.get(wire.success), about == key.lower():
+            case True, True:
+                return Landed()
+            case False, True:
+                return AlreadyThere()
+            case False, False:
+                message = plain_code(answer.get(wire.message))
+                return Hold("denied") if message == "ERR_ACCESS_DENIED" else RefusedWhole(message)
+            case _:
+                return Ambiguous("unreadable")
+
+    def _verdicts(self, body: bytes) -> PollAnswer:
+        wire, answer = self.contract.wire, _object(body)
+        status = str(answer.get(wire.packet_status, ""))
+        match self.contract.packet_status.get(status):
+            case "pending":
+                return Pending(status)
+            case "replied":
+                return Verdicts(self._answers(answer.get(wire.items)))
+            case None:
+                return RefusedWhole(f"PACKET-{plain_code(status)}") if status else Unavailable(None, "unreadable")
+
+    def _answers(self, items: object) -> dict[RecordVersion, Outcome]:
+        wire = self.contract.wire
+        answers: dict[RecordVersion, Outcome] = {}
+        for item in items if isinstance(items, list) else []:
+            errors = item.get(wire.errors) or []
+            codes = [error.get(wire.error_code) for error in errors if isinstance(error, dict)]
+            name, version = item.get(wire.record_id), item.get(wire.version)
+            outcome = outcome_of(self.contract, item.get(wire.item_status), codes)
+            if outcome is not None and isinstance(name, str) and isinstance(version, int):
+                answers[name, version] = outcome
+        return answers
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._door.aclose()
+
+
+_PLAIN: dict[RecordVerdict, Outcome | None] = {
+    "accepted": Accepted(),
+    "duplicate": Duplicate(),
+    "superseded": Stale(),
+    "retry": Unavailable(None, "retry"),
+    "ambiguous": Ambiguous("unknown result"),
+    "pending": None,
+}
+
+
+def outcome_of(contract: Contract, result: object, codes: Sequence[object]) -> Outcome | None:
+    """What *result* with *codes* means for a record; None while it is pending.
+
+    A code of the contract's `codes` says more than the result, if all codes of the answer say the same.
+    """
+    said = [plain_code(code) for code in codes]
+    known: set[RecordVerdict | None] = {contract.codes.get(code) for code in said}
+    meant = next(iter(known)) if len(known) == 1 else None
+    match meant or contract.results.get(result if isinstance(result, str) else "", "ambiguous"):
+        case "refused":
+            pairs = [(code, contract.categories.get(code, contract.category_other)) for code in said or ["no-code"]]
+            return Refused(*pairs[0], others=tuple(pairs[1:]))
+        case other:
+            return _PLAIN[other]
+
+
+def encode_packet(
+    contract: PacketContract, op: Op, items: Sequence[Mapping[str, object]], evidence_key: str | None
+) -> bytes:
+    """The bytes of a packet of *items* (national.payload.sector_record), to be kept with its row and sent unchanged."""
+    wire = contract.wire
+    return msgspec.json.encode(
+        {
+            wire.evidence: evidence_key,
+            wire.purpose: wire.purposes.word(op),
+            wire.data_type: wire.data_type_value,
+            wire.items: items,
+        }
+    )
+
+
+def _object(body: bytes) -> Json:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return {}
+
+
+def _rows(body: bytes, name: str) -> list[Json] | None:
+    rows = _object(body).get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else None
+
+
+def open_immediate(
+    contract: ImmediateContract,
+    url: str,
+    credentials: Mapping[str, str],
+    monotonic_s: Callable[[], float] = clock.monotonic_s,
+) -> HttpImmediate:
+    """Open the target at *url*; raises ConfigFaults when credentials are missing. Close it with `aclose`."""
+    return HttpImmediate(contract, open_door(contract, url, credentials, monotonic_s))
+
+
+def open_packets(
+    contract: PacketContract,
+    url: str,
+    credentials: Mapping[str, str],
+    monotonic_s: Callable[[], float] = clock.monotonic_s,
+) -> HttpPackets:
+    """Open the target at *url*; raises ConfigFaults when credentials are missing. Close it with `aclose`."""
+    return HttpPackets(contract, open_door(contract, url, credentials, monotonic_s), credentials[contract.unit])

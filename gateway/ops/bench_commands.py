@@ -1,0 +1,55 @@
+"""``hocba bench``: figures of one run on one machine; compare them as ratios, never as promises."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.ops.supervisor import Plan, Supervisor
+from gateway.sandbox.bench import Figure, bench_e2e, bench_intake
+
+bench_app = typer.Typer(no_args_is_help=True)
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a variant.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``bench`` to *app*."""
+    app.add_typer(bench_app, name="bench", help="Measure a stage on the embedded servers.")
+
+
+@bench_app.command("intake")
+def intake(
+    records: Annotated[int, typer.Option(help="Records a variant.", min=100)] = 20_000, *, as_json: JsonOption = False
+) -> None:
+    """Intake of full records through real Kafka, exactly once: records a core-second of the worker."""
+    _show(bench_intake(records, _workers), as_json=as_json)
+
+
+@bench_app.command("e2e")
+def e2e(
+    records: Annotated[int, typer.Option(help="Records of the whole-way variant.", min=100)] = 10_000,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole way to both simulated targets: latency at 500/s, then the rate of everything on this machine."""
+    _show(bench_e2e(records, _workers), as_json=as_json)
+
+
+def _workers(config: Path, state_dir: Path, counts: dict[str, int]) -> Supervisor:
+    return Supervisor(Plan(config=config, state_dir=state_dir, workers=counts))
+
+
+def _show(figures: list[Figure], *, as_json: bool) -> None:
+    if as_json:
+        for figure in figures:
+            typer.echo(msgspec.json.encode(figure))
+        return
+    table = Table("stage", "variant", "records", "s", "records/s", "CPU s", "records/core s", "RSS MB", "more")
+    for f in figures:
+        more = ", ".join(f"{name} {value}" for name, value in f.more.items())
+        numbers = (f.seconds, f.records_per_second, f.cpu_seconds, f.records_per_core_second, f.rss_mb)
+        table.add_row(f.stage, f.variant, str(f.records), *(f"{number:,.1f}" for number in numbers), more)
+    Console().print(table)

@@ -1,0 +1,32 @@
+"""A pupil registry in memory, for the resolver's and the worker's tests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.outcomes import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person as a registry answers it."""
+
+    citizen_id: str | None
+    full_name: str
+    birth_date: str
+    gender: str
+
+
+@dataclass(slots=True)
+class FakeRegistry:
+    """Answers from *people*; unavailable for the first *outages* requests.  *asked* keeps every request's codes."""
+
+    people: dict[str, list[Person]] = field(default_factory=dict)
+    outages: int = 0
+    asked: list[list[str]] = field(default_factory=list)
+
+    async def lookup(self, codes: Sequence[str]) -> Mapping[str, Sequence[Person]] | Unavailable:
+        self.asked.append(list(codes))
+        if self.outages:
+            self.outages -= 1
+            return Unavailable(None, "fake")
+        return {code: self.people.get(code, []) for code in codes}
