@@ -175,6 +175,7 @@ class NodeReader:
         self.faults.append(Fault(self.file, node.start_mark.line + 1, path, text))
 
     def read(self, node: yaml.Node | None, path: str, kind: Any) -> Any:
+        """The plain data of *node*, checked against *kind*; look at ``faults`` before using it."""
         if node is None:
             self.faults.append(Fault(self.file, 1, path, "is empty"))
             return None

@@ -52,6 +52,10 @@ class Inbound:
     value: bytes
 
 
+class FaustStuckError(Exception):
+    """Faust does not stop and holds the event loop with it: only the end of the process helps."""
+
+
 Project = Callable[[Sequence[Inbound]], Awaitable[None]]
 Watch = Callable[[], Awaitable[None]]
 
@@ -158,11 +162,15 @@ class Tower:
             raise RuntimeError(message)
 
     async def _stop(self) -> None:
-        """Leave the group within STOP_S, committing what is acknowledged; Faust's stop swallows a cancellation."""
+        """Leave the group within STOP_S, committing what is acknowledged; raises FaustStuckError.
+
+        Faust's stop swallows a cancellation, so it is left behind rather than cancelled.
+        """
         stopping = asyncio.ensure_future(self._app.stop())
         await asyncio.wait({stopping}, timeout=STOP_S)
         if not stopping.done():
-            log.warning("Faust did not stop in time; its group member ends with the session time-out")
+            message = f"Faust did not stop within {STOP_S:.0f} s"
+            raise FaustStuckError(message)
 
     async def _hear(self, stream: AsyncIterable[Any]) -> None:
         """The agent: nothing in it can fail, and what does all the same ends the process."""
@@ -192,6 +200,7 @@ class Tower:
         try:
             await work
         except Exception as error:
+            log.exception("the tower ends")
             if not self._fatal.done():
                 self._fatal.set_exception(error)
             raise

@@ -4,17 +4,20 @@ Reading only, but for ``give_orders``: an order is a row that the owner of the s
 second); nobody else changes a parked record.  No query here returns a body, a citizen ID or a lane's pupil.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
 from psycopg.rows import class_row, scalar_row
+from psycopg_pool import PoolTimeout
 
-from gateway.edges.ledger import Pool
+from gateway.edges.ledger import LedgerUnavailable, Pool, make_pool
 from gateway.quarantine.plans import Candidate, ParkedId, PlannedOrder
 
 ORDERS_CHANNEL: Final = "hocba_orders"
+CONNECT_S: Final = 5.0
 Row = TypeVar("Row")
 
 
@@ -179,6 +182,22 @@ SELECT stage, target, slot, lane, topic_offset, %(action)s, %(reason)s, %(by)s F
 WHERE stage = %(stage)s AND target = %(target)s AND slot = %(slot)s AND topic_offset = %(offset)s AND state <> 'closed'
 RETURNING id
 """
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Pool]:
+    """A pool of one connection for a command; raises LedgerUnavailable."""
+    pool = make_pool(url, 1)
+    try:
+        await pool.open(wait=True, timeout=CONNECT_S)
+    except PoolTimeout as error:
+        await pool.close()
+        message = "the ledger (PostgreSQL) cannot be reached; check ledger.url"
+        raise LedgerUnavailable(message) from error
+    try:
+        yield pool
+    finally:
+        await pool.close()
 
 
 async def read_rows(

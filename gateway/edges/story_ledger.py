@@ -19,6 +19,7 @@ from gateway.edges.operator_ledger import (
     read_rows,
     rejected_at,
 )
+from gateway.record import Position
 
 MAX_EVENTS: Final = 20
 
@@ -90,6 +91,18 @@ class LedgerStory:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemState:
+    """The state of one item of a message at one target."""
+
+    event_id: str
+    source_index: int
+    target: str
+    state: str
+    code: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Event:
     event_id: str
 
@@ -131,6 +144,17 @@ _BY_VENDORS_ID: Final = """
 SELECT DISTINCT event_id::text FROM event_states
 WHERE vendor_event_id = %(text)s OR vendor_ref = %(text)s ORDER BY event_id LIMIT %(limit)s
 """
+
+
+async def items_at(pool: Pool, position: Position) -> list[ItemState]:
+    """What became of the items of the message at *position*."""
+    query = (
+        "SELECT event_id::text, source_index, target, state, code, field FROM event_states "
+        "WHERE source_topic = %(topic)s AND source_partition = %(partition)s AND source_offset = %(offset)s "
+        "ORDER BY source_index, target"
+    )
+    place = {"topic": position.topic, "partition": position.partition, "offset": position.offset}
+    return await read_rows(pool, ItemState, query, place)
 
 
 async def events_of(pool: Pool, text: str) -> list[str]:

@@ -1,10 +1,12 @@
-"""The static check of a connector against the national schema: all faults with file, line and candidates, then one raise.
+"""The static check of a connector against the national schema: all faults with line and candidates, then one raise.
 
 What it promises to the rest of intake: every named function, field, table and argument exists; every rule gives the
-type and the codes its field takes; every required output has a rule; every code table is total over its official list.
+type and the codes its field takes; every required output has a rule; every code table is total over its official
+list.
 """
 
 import inspect
+import re
 from collections.abc import Collection, Mapping
 from functools import cache
 
@@ -29,6 +31,7 @@ FACTS: Mapping[str, Kind] = {"absences_excused": "decimal", "absences_unexcused"
 GIVEN_BY_GATEWAY = frozenset({"transcript_id", "citizen_id"})
 """Mandatory upstream, but not due from a vendor: facts sections 4 and 5."""
 
+_VENDOR = re.compile(r"[a-z0-9][a-z0-9-]*")
 _BIRTH = ("birth_date", "birth_year_month", "birth_year")
 _ROW_WHERE: dict[str, dict[str, Where]] = {
     "subjects": {"primary": "primary_subject", "secondary": "secondary_subject"},
@@ -104,20 +107,22 @@ class _Checker:
         profile = self.definition.profile
         if not profile.schools:
             self.faults.add(profile.node, "schools: a connector speaks for at least one school")
-        if not (profile.vendor and all(c.isascii() and (c.islower() or c.isdigit() or c == "-") for c in profile.vendor)):
+        if not _VENDOR.fullmatch(profile.vendor):
             self.faults.add(profile.node, "vendor: must be lower-case letters, digits and hyphens (it names topics)")
 
     def _table(self, table: Table) -> None:
         official = code_lists().get(table.official)
         if official is None:
-            self.faults.add(table.node, f"unknown official list {table.official}{candidates(table.official, code_lists())}")
+            near = candidates(table.official, code_lists())
+            self.faults.add(table.node, f"unknown official list {table.official}{near}")
             return
         for code in (*table.words, *table.unused):
             if code not in official:
                 self.faults.add(table.node, f"{code} is no code of {table.official}{candidates(code, official)}")
         covered = set(table.words) | set(table.unused) | (set(official) if table.names else set())
         if missing := [code for code in official if code not in covered]:
-            self.faults.add(table.node, f"not total over {table.official}: no word for {', '.join(missing)} (or unused)")
+            names = ", ".join(missing)
+            self.faults.add(table.node, f"not total over {table.official}: no word for {names}, and not unused")
         spellings(table, self.faults)
 
     def _plain(self, section: str, known: Mapping[str, Kind]) -> None:
@@ -208,8 +213,7 @@ class _Checker:
 
 def argument(faults: Faults, parameter: inspect.Parameter, node: Node) -> object:
     """The value of one argument, after the parameter's annotation."""
-    annotation = parameter.annotation if isinstance(parameter.annotation, str) else inspect.formatannotation(parameter.annotation)
-    kind = _ARGUMENT_KINDS.get(annotation.removeprefix("builtins."), "text")
+    kind = _ARGUMENT_KINDS.get(inspect.formatannotation(parameter.annotation), "text")
     if kind == "whole":
         return faults.whole(node, 0)
     if kind == "flag":

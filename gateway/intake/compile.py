@@ -1,12 +1,11 @@
-"""From a checked definition to closures: one `Maker` a field, one list of makers a section.  Hot path: plain dicts.
+"""From a checked definition to closures: one maker a field, one list of makers a section.
 
-A maker takes (item, root, found): the item's tree, the message's tree, and the list that findings are added to; it gives
-the field's value or None.  Which field a finding belongs to is decided here once, at load.
+`makers` are the parts, `limits` the national schema's own steps; here is decided which parts a rule becomes, and
+which input names are known (for the drift report).  A fault found on the way is collected like those of `check`.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -15,24 +14,27 @@ from gateway.errors import Problem
 from gateway.intake import check as checks
 from gateway.intake import functions
 from gateway.intake.language import Call, Condition, ConnectorFaults, Definition, Rows, Rule
+from gateway.intake.limits import limits, safe_length
+from gateway.intake.makers import (
+    FixedRow,
+    Found,
+    Getter,
+    Maker,
+    RowMaker,
+    Section,
+    Test,
+    Tree,
+    add_missing,
+    chain,
+    fixed_rows,
+    getter,
+    is_nothing,
+    short,
+)
 from gateway.intake.nodes import Faults
 from gateway.intake.tables import BOOLEANS, look_up
-from gateway.intake.values import Note, Refusal, Step, as_text, folded, word
+from gateway.intake.values import Note, Refusal, Step, as_text, folded, remembered_clean, word
 from gateway.national.schema import FieldSpec, Level
-
-Tree = Mapping[str, Any]
-Found = list[Problem]
-Maker = Callable[[Tree, Tree, Found], Any]
-Getter = Callable[[Tree, Tree], object]
-Test = Callable[[Tree, Tree], bool]
-Section = tuple[tuple[str, Maker], ...]
-RowMaker = Callable[[Tree, Tree, Found], list[dict[str, Any]]]
-
-_TOO_LONG = Refusal("DQ-34")
-_NOT_LISTED = Refusal("DQ-11")
-_COUNTRY = re.compile(r"[A-Z]{2}")
-_BY_CODE_RULES = frozenset({"grade_code", "education_level", "circular"})
-"""Whether these fit together is judged as one (DQ-49)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Compiled:
     """Tree of known input names, for counting the unknown ones: name → tree below, empty when all below is known."""
 
 
+_NATIONAL_NAME = {"occurred_at": "updated_at", "type": "event_type"}
 KEY_FIELDS = ("pupil_code", "school_code", "school_year", "grade_code")
 
 
@@ -62,25 +65,6 @@ def compile_definition(definition: Definition) -> Compiled:
     if definition.faults.found:
         raise ConnectorFaults(definition.faults.found)
     return mapping
-
-
-def getter(path: str) -> Getter:
-    """Reads *path* (``a.b.c`` from the item, ``$.a`` from the message); None when anything on the way is missing."""
-    from_root = path.startswith("$.")
-    names = path.removeprefix("$.").split(".")
-    if len(names) == 1 and not from_root:
-        name = names[0]
-        return lambda item, root: item.get(name)
-
-    def walk(item: Tree, root: Tree) -> object:
-        here: object = root if from_root else item
-        for name in names:
-            if not isinstance(here, dict):
-                return None
-            here = here.get(name)
-        return here
-
-    return walk
 
 
 class _Compiler:
@@ -125,15 +109,18 @@ class _Compiler:
         return (due and spec.name not in checks.GIVEN_BY_GATEWAY) or (rule is not None and rule.required)
 
     def _plain(self, rules: Mapping[str, Rule]) -> Section:
-        kinds = checks.EVENT_FIELDS | checks.FACTS
-        fields = {"occurred_at": "updated_at", "type": "event_type"}
-        return tuple((n, self._maker(fields.get(n, n), r, self._steps(r, kinds[n]), kinds[n])) for n, r in rules.items())
+        kinds = {**checks.EVENT_FIELDS, **checks.FACTS}
+        makers = []
+        for name, rule in rules.items():
+            field = _NATIONAL_NAME.get(name, name)
+            makers.append((name, self._maker(field, rule, self._steps(rule, kinds[name]), kinds[name])))
+        return tuple(makers)
 
     def _section(self, section: str, rules: Mapping[str, Rule], prefix: str = "") -> Section:
         makers = []
         for name, rule in rules.items():
             spec = self.specs[section][name]
-            steps = (*self._steps(rule, spec.avro_type), *_limits(spec, self.level))
+            steps = (*self._steps(rule, spec.avro_type), *limits(spec, self.level))
             makers.append((name, self._maker(prefix + name, rule, steps, spec.avro_type)))
         return tuple(makers)
 
@@ -143,12 +130,13 @@ class _Compiler:
             boolean = kind == "boolean"
             steps.append(look_up(self.definition.tables[rule.table], boolean=boolean))
         elif all(functions.FUNCTIONS[call.name].gives == "same" for call in rule.via):
-            steps += _usual(kind)
+            steps.append(_USUAL.get(kind, _TEXT))
         return tuple(steps)
 
     def _step(self, call: Call) -> Step:
         found = functions.FUNCTIONS[call.name]
-        arguments = {name: checks.argument(self.faults, found.parameters[name], node) for name, node in call.arguments.items()}
+        given = call.arguments.items()
+        arguments = {name: checks.argument(self.faults, found.parameters[name], node) for name, node in given}
         return found.factory(**arguments)
 
     def _maker(self, field: str, rule: Rule, steps: Sequence[Step], kind: str) -> Maker:
@@ -156,28 +144,27 @@ class _Compiler:
         if rule.value is not None:
             made = self._constant(rule, steps, kind)
             return lambda item, root, found: made
-        maker = _chain(field, self._source(rule.paths), tuple(steps), default, self.nothing)
+        maker = self._chained(field, rule, tuple(steps), default)
         if rule.when is None:
             return maker
         test = self._test(rule.when)
         return lambda item, root, found: maker(item, root, found) if test(item, root) else default
+
+    def _chained(self, field: str, rule: Rule, steps: tuple[Step, ...], default: object) -> Maker:
+        path = rule.paths[0]
+        long = chain(field, self._source(rule.paths), steps, default, self.nothing)
+        if len(rule.paths) > 1 or "." in path:
+            return long
+        if rule.table is None and not rule.via and steps[0] is _TEXT:
+            return short(path, long, remembered_clean, (safe_length(steps[1:]), default, self.nothing))
+        return short(path, long, steps[0], (safe_length(steps[1:]), default, self.nothing))
 
     def _literal(self, rule: Rule, text: str | None, kind: str) -> object:
         """A default as the field's type; text is the national value, not the vendor's word."""
         if text is None:
             return None
         try:
-            match kind:
-                case "boolean":
-                    return BOOLEANS[text]
-                case "decimal":
-                    return Decimal(text)
-                case "date":
-                    return date.fromisoformat(text)
-                case "integer" | "instant":
-                    return int(text)
-                case _:
-                    return text
+            return _LITERALS.get(kind, str)(text)
         except (ValueError, ArithmeticError, KeyError):
             self.faults.add(rule.node, f"default is no {kind}" + (" (1 or 0)" if kind == "boolean" else ""))
             return None
@@ -204,7 +191,7 @@ class _Compiler:
         def first(item: Tree, root: Tree) -> object:
             for get in getters:
                 value = get(item, root)
-                if not (value is None or (isinstance(value, str) and value.strip() in nothing)):
+                if not is_nothing(value, nothing):
                     return value
             return None
 
@@ -216,8 +203,7 @@ class _Compiler:
         if not condition.words:
 
             def present(item: Tree, root: Tree) -> bool:
-                value = source(item, root)
-                return not (value is None or (isinstance(value, str) and value.strip() in nothing))
+                return not is_nothing(source(item, root), nothing)
 
             return present
         words = frozenset(word(text) for text in condition.words)
@@ -246,15 +232,14 @@ class _Compiler:
     def _rows(self, section: str, rows: Rows) -> RowMaker:
         due = tuple(name for name, spec in self.specs[section].items() if self._is_due(spec, rows.rules.get(name)))
         if rows.path is None:
-            return _fixed_rows(tuple(self._fixed_row(section, rows, words, due) for words in rows.each))
+            return fixed_rows(tuple(self._fixed_row(section, rows, words, due) for words in rows.each))
         return self._path_rows(section, rows, rows.path, due)
 
-    def _fixed_row(self, section: str, rows: Rows, words: Mapping[str, str], due: Sequence[str]) -> "_FixedRow":
+    def _fixed_row(self, section: str, rows: Rows, words: Mapping[str, str], due: Sequence[str]) -> "FixedRow":
         rules = {name: _filled(rule, words) for name, rule in rows.rules.items()}
         prefix = f"{section}[{words.get('code', '')}]."
-        when = rows.when
-        test = self._test(Condition(tuple(_fill(p, words) for p in when.paths), when.words, when.node)) if when else None
-        return _FixedRow(prefix, self._section(section, rules, prefix), test, tuple(due))
+        test = self._test(_filled_condition(rows.when, words)) if rows.when else None
+        return FixedRow(prefix, self._section(section, rules, prefix), test, tuple(due))
 
     def _path_rows(self, section: str, rows: Rows, path: str, due: Sequence[str]) -> RowMaker:
         source = self._source((path,))
@@ -265,6 +250,7 @@ class _Compiler:
         self._know(path, inside)
         code_field = "subject_code" if section == "subjects" else ""
         codes = checks.allowed_codes(self.specs[section][code_field], self.level) if code_field else None
+        echoes = (Problem("DQ-30", "subject_name"),)  # the name is made of the code, whose own finding says enough
 
         def make(item: Tree, root: Tree, found: Found) -> list[dict[str, Any]]:
             value = source(item, root)
@@ -282,7 +268,7 @@ class _Compiler:
                 code = row.get(code_field)
                 label = code if codes is not None and code in codes else f"#{index}"
                 add_missing(row, due, "", own)
-                found += [Problem(p.code, f"{section}[{label}].{p.field}", p.rule) for p in own]
+                found += [Problem(p.code, f"{section}[{label}].{p.field}", p.rule) for p in own if p not in echoes]
                 made.append(row)
             return made
 
@@ -299,110 +285,22 @@ class _Compiler:
         here.setdefault(last, {}).update(inside or {})
 
 
-@dataclass(frozen=True, slots=True)
-class _FixedRow:
-    """One row of an ``each``."""
-
-    prefix: str
-    makers: Section
-    test: Test | None
-    due: tuple[str, ...]
-
-
-def _fixed_rows(rows: tuple[_FixedRow, ...]) -> RowMaker:
-    def make(item: Tree, root: Tree, found: Found) -> list[dict[str, Any]]:
-        made = []
-        for row in rows:
-            if row.test is None or row.test(item, root):
-                values = {name: maker(item, root, found) for name, maker in row.makers}
-                add_missing(values, row.due, row.prefix, found)
-                made.append(values)
-        return made
-
-    return make
-
-
-def add_missing(values: Mapping[str, Any], due: Sequence[str], prefix: str, found: Found) -> None:
-    """Adds DQ-33 for each due field that has no value and no finding of its own."""
-    empty = [name for name in due if values.get(name) is None]
-    if empty:
-        refused = {problem.field for problem in found}
-        found += [Problem("DQ-33", prefix + name) for name in empty if prefix + name not in refused]
-
-
-
-
-
-def _chain(field: str, source: Getter, steps: tuple[Step, ...], default: object, nothing: frozenset[str]) -> Maker:
-    problems: dict[str, Problem] = {}
-
-    def problem(code: str) -> Problem:
-        return problems.setdefault(code, Problem(code, field))
-
-    def make(item: Tree, root: Tree, found: Found) -> object:
-        value = source(item, root)
-        if value is None or (value.__class__ is str and value in nothing):  # type: ignore[operator]  # a str here
-            return default
-        if value.__class__ is str and len(value) < 5 and value.strip() in nothing:  # type: ignore[arg-type,attr-defined]
-            return default
-        for step in steps:
-            value = step(value)
-            if value is None:
-                return default
-            kind = value.__class__
-            if kind is Refusal:
-                found.append(problem(value.code))  # type: ignore[attr-defined]  # a Refusal by its class
-                return None
-            if kind is Note:
-                found.append(problem(value.code))  # type: ignore[attr-defined]  # a Note by its class
-                value = value.value  # type: ignore[attr-defined]
-        return value
-
-    return make
-
-
-def _usual(kind: str) -> list[Step]:
-    """The step of a rule that names no function: after the field's type."""
-    names = {"decimal": "number", "date": "day", "integer": "whole_number", "instant": "instant"}
-    return [functions.FUNCTIONS[names.get(kind, "text")].factory()]
-
-
-def _limits(spec: FieldSpec, level: Level) -> list[Step]:
-    """What the national schema asks of one value: width, codes or bounds."""
-    rule = spec.rule(level)
-    if rule is None or spec.avro_type in {"boolean", "date"}:
-        return []
-    if spec.name == "school_year" and spec.where == "common":
-        return [functions.FUNCTIONS["school_year"].factory()]  # record ids and rules rest on its form
-    if spec.avro_type == "decimal":
-        return _bounds(rule.codes, zero=spec.limits_hold_outbound)
-    limits: list[Step] = []
-    codes = checks.allowed_codes(spec, level)
-    if codes is not None and spec.name not in _BY_CODE_RULES:
-        limits.append(_among(codes, Refusal("DQ-30" if spec.name == "subject_code" else "DQ-11")))
-    elif rule.codes.startswith("ISO"):
-        limits.append(lambda value: value if _COUNTRY.fullmatch(str(value)) else _NOT_LISTED)
-    elif rule.max_length is not None and not spec.limits_hold_outbound:
-        limits.append(_at_most(rule.max_length))
-    return limits
-
-
-def _among(codes: frozenset[str], refusal: Refusal) -> Step:
-    return lambda value: value if value in codes else refusal
-
-
-def _at_most(length: int) -> Step:
-    return lambda value: value if len(value) <= length else _TOO_LONG  # type: ignore[arg-type]  # a string field
-
-
-def _bounds(notation: str, *, zero: bool) -> list[Step]:
-    """Within the dictionary's bounds; with *zero* 0 is let through, which a target is sent as nothing (DQ-35)."""
-    low, dots, high = notation.partition("..")
-    if not dots:
-        return []
-    lowest, highest = Decimal(0 if zero else low), Decimal(high)
-    refusal = Refusal("DQ-08")
-    return [lambda value: value if lowest <= value <= highest else refusal]  # type: ignore[operator]  # a decimal field
+_LITERALS: Mapping[str, Callable[[str], object]] = {
+    "boolean": BOOLEANS.__getitem__,
+    "decimal": Decimal,
+    "date": date.fromisoformat,
+    "integer": int,
+    "instant": int,
+}
+_TEXT = functions.FUNCTIONS["text"].factory()
+_USUAL: dict[str, Step] = {
+    "string": _TEXT,
+    "decimal": functions.FUNCTIONS["number"].factory(),
+    "date": functions.FUNCTIONS["day"].factory(),
+    "integer": functions.FUNCTIONS["whole_number"].factory(),
+    "instant": functions.FUNCTIONS["instant"].factory(),
+}
+"""The step of a rule that names no function, after the field's type (a boolean comes through a table)."""
 
 
 def _fill(text: str, words: Mapping[str, str]) -> str:
@@ -411,15 +309,14 @@ def _fill(text: str, words: Mapping[str, str]) -> str:
     return text
 
 
+def _filled_condition(condition: Condition, words: Mapping[str, str]) -> Condition:
+    return replace(condition, paths=tuple(_fill(path, words) for path in condition.paths))
+
+
 def _filled(rule: Rule, words: Mapping[str, str]) -> Rule:
-    when = rule.when
-    return Rule(
-        rule.node,
+    return replace(
+        rule,
         paths=tuple(_fill(path, words) for path in rule.paths),
-        via=rule.via,
-        table=rule.table,
         value=None if rule.value is None else _fill(rule.value, words),
-        default=rule.default,
-        required=rule.required,
-        when=Condition(tuple(_fill(p, words) for p in when.paths), when.words, when.node) if when else None,
+        when=_filled_condition(rule.when, words) if rule.when else None,
     )

@@ -1,8 +1,8 @@
 """A compiled connector: any bytes of its vendor in, an outcome out.
 
-The order for an item: event and key fields, authority over the school, the record's fields, mandatory fields, rules; then
-copies and contradictions inside the message.  All findings count and the strongest decides: reject, park (hold), warn.
-A CANCEL carries only pupil code, school year, school and version or time.
+The order for an item: event and key fields, authority over the school, the record's fields, mandatory fields,
+rules; then copies and contradictions inside the message.  All findings count and the strongest decides: reject,
+park (hold), warn. A CANCEL carries only pupil code, school year, school and version or time.
 """
 
 import hashlib
@@ -14,8 +14,9 @@ from typing import Any
 from gateway.errors import Problem, catalogue
 from gateway.intake import decode, rules, rules_identity
 from gateway.intake.check import level_of
-from gateway.intake.compile import Compiled, Found, add_missing, compile_definition, getter
+from gateway.intake.compile import Compiled, compile_definition
 from gateway.intake.language import Profile, School, read_definition
+from gateway.intake.makers import Found, add_missing, getter
 from gateway.intake.message import settle_message
 from gateway.intake.outcome import Claim, Item, Items, Mapped, Outcome, Rejected, RejectedWhole
 from gateway.national.schema import Level
@@ -157,9 +158,8 @@ class Connector:
 
     def _outcome(self, draft: "_Draft", found: Found, message: _Message) -> Item:
         keys, event = draft.body, draft.event
-        code, year, school = keys.get("pupil_code"), keys.get("school_year"), keys.get("school_code")
-        programme = self.profile.programme
-        identifier = record_id(code, year, programme) if code and year else None
+        code, school, year = (str(keys.get(name) or "") for name in _KEYS_DUE)
+        identifier = record_id(code, year, self.profile.programme) if code and year else None
         occurred = event.get("occurred_at")
         occurred = message.timestamp_ms if occurred is None else occurred
         if year:
@@ -177,7 +177,7 @@ class Connector:
             pupil_code=code,
             school_code=school,
             school_year=year,
-            programme=programme,
+            programme=self.profile.programme,
             grade=keys.get("grade_code"),
             event_type=draft.op,
             source_order=draft.order,
@@ -206,7 +206,7 @@ class _Draft:
 
 
 def compile_connector(files: Mapping[str, str]) -> Connector:
-    """The connector of *files* (shown name → text), ``connector.yaml`` first; raises ConnectorFaults with all faults."""
+    """The connector of *files* (shown name → text, connector.yaml first); raises ConnectorFaults with all faults."""
     definition = read_definition(files)
     mapping = compile_definition(definition)
     profile = definition.profile

@@ -1,8 +1,9 @@
 """From bytes to a tree of dicts, lists and scalars, or the catalogue's code for why not.
 
-JSON: strict, numbers with a point become `Decimal` (marks are never binary floats), a name that stands twice in an object
-counts with its last value.  XML: no DTD, no entity, no network, bounded depth; text of leaves, elements of one name as
-a list; elements of a foreign namespace (signatures) are left out.  A referenced Id must be unique (facts, DQ-44).
+JSON: strict, numbers with a point become `Decimal` (marks are never binary floats), a name that stands twice in an
+object counts with its last value.  XML: no DTD, no entity, no network, bounded depth; text of leaves, elements of
+one name as a list; elements of a foreign namespace (signatures) are left out.  A referenced Id must be unique
+(facts, DQ-44).
 """
 
 from collections import Counter
@@ -16,6 +17,8 @@ MAX_DEPTH = 32
 
 Tree = dict[str, Any]
 
+_URIS = etree.XPath("//@URI")
+_IDS = etree.XPath("//@Id|//@ID|//@id")
 _json = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -54,12 +57,14 @@ class _TooDeep(Exception):
 def _element(element: etree._Element, depth: int) -> Tree | str | None:
     if depth > MAX_DEPTH:
         raise _TooDeep
-    children = [child for child in element if isinstance(child.tag, str) and not child.tag.startswith("{")]
-    if not children:
+    if not len(element):
         return element.text
     tree: Tree = {}
-    for child in children:
-        name, value = str(child.tag), _element(child, depth + 1)
+    for child in element:
+        name = child.tag
+        if name.__class__ is not str or name[0] == "{":  # an entity, or a foreign namespace
+            continue
+        value = _element(child, depth + 1)
         if name not in tree:
             tree[name] = value
         elif isinstance(tree[name], list):
@@ -71,8 +76,13 @@ def _element(element: etree._Element, depth: int) -> Tree | str | None:
 
 def _repeats_a_referenced_id(root: etree._Element) -> bool:
     """A signature names what it covers by Id; two elements of that Id would leave open which one was signed."""
-    referenced = {str(uri).removeprefix("#") for uri in root.xpath("//@URI") if str(uri).startswith("#")}
+    referenced = {uri.removeprefix("#") for uri in _attributes(_URIS, root) if uri.startswith("#")}
     if not referenced:
         return False
-    times = Counter(str(name) for name in root.xpath("//@Id|//@ID|//@id"))
+    times = Counter(_attributes(_IDS, root))
     return any(times[name] > 1 for name in referenced)
+
+
+def _attributes(path: etree.XPath, root: etree._Element) -> list[str]:
+    found = path(root)
+    return [str(value) for value in found] if isinstance(found, list) else []

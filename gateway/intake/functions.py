@@ -6,12 +6,13 @@ The rule: a function never guesses.  What it cannot read without doubt it refuse
 import re
 from uuid import UUID
 
-from gateway.intake import functions_dates as functions_dates
-from gateway.intake import functions_numbers as functions_numbers
-from gateway.intake.registry import FUNCTIONS as FUNCTIONS
-from gateway.intake.registry import example, function
+from gateway.intake import functions_dates, functions_numbers
+from gateway.intake.registry import FUNCTIONS, example, function
 from gateway.intake.values import NOT_LISTED, UNREADABLE, Note, Refusal, Step, as_text, folded
 from gateway.national.schema import code_lists
+
+__all__ = ["FUNCTIONS", "functions_dates", "functions_numbers"]
+"""Importing this module registers the functions of all three."""
 
 _CIRCULAR = re.compile(r"(?:tt|thong tu)?\s*(\d{2})(?:\s*/\s*\d{4}.*)?", re.ASCII)
 
@@ -56,7 +57,7 @@ def blank(*, words: list[str]) -> Step:
     example("tam-079212999911", "TAM-079212999911"),
 )
 def pupil_code(*, width: int = 10, temporary: str = "TAM-") -> Step:
-    """A pupil code of *width* digits, or a temporary one; a lost leading zero would make a second pupil, so no padding."""
+    """A pupil code of *width* digits, or a temporary one; never padded, a guessed zero would make a second pupil."""
 
     def step(value: object) -> object:
         found = as_text(value)

@@ -1,6 +1,7 @@
 """Functions on dates, years and instants.  Day first; no zone means +07:00; an impossible date is refused (DQ-14).
 
-Times are whole milliseconds since 1970 UTC.  Spreadsheet day numbers (DQ-13) are read only where the mapping says so.
+Times are whole milliseconds since 1970 UTC.  Spreadsheet day numbers (DQ-13) are read only where the mapping says
+so.
 """
 
 import re
@@ -131,7 +132,7 @@ def school_year() -> Step:
     example("31/02/2026 15:00:00", Refusal("DQ-14")),
 )
 def instant() -> Step:
-    """A moment: ISO 8601, day-first date with time, or seconds or milliseconds since 1970; no zone is +07:00 (DQ-16)."""
+    """A moment: ISO 8601, day-first date with time, or (milli)seconds since 1970; no zone is +07:00 (DQ-16)."""
 
     def step(value: object) -> object:
         found = as_text(value)

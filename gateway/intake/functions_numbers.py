@@ -1,7 +1,7 @@
 """Functions on marks, counts and measures: decimal text throughout, never a binary float.
 
-A mark leaves here in one form per value (``7,5``, ``7.5`` and ``7.50``… as ``7.5``), because the same value must be the
-same content.  Sources: TT 27/2020 art. 7 (whole numbers), TT 22/2021 art. 5 (one decimal).
+A mark leaves here in one form per value (``7,5``, ``7.5`` and ``7.50``… as ``7.5``), because the same value must be
+the same content.  Sources: TT 27/2020 art. 7 (whole numbers), TT 22/2021 art. 5 (one decimal).
 """
 
 import re

@@ -168,8 +168,8 @@ def read_definition(files: Mapping[str, str]) -> Definition:
         for section in SECTIONS & found.keys():
             _add(faults, sections[section], {k: _rule(faults, n) for k, n in _mapping(faults, found[section])})
         _add(faults, rows, {name: _rows(faults, found[name]) for name in ROW_SECTIONS & found.keys()})
-        for key, nodes in lists.items():
-            nodes += faults.items(found.get(key))
+        for key in lists:
+            lists[key] += faults.items(found.get(key))
     expect = tuple(_expectation(faults, node) for node in lists["expect"])
     words = {key: tuple(faults.text(node) for node in lists[key]) for key in ("ignore", "blank")}
     return Definition(profile, tables, sections, rows, expect, words["ignore"], words["blank"], faults)

@@ -1,8 +1,9 @@
-"""What only shows when all items of a message stand side by side: copies, contradictions, one ID on two pupils (DQ-23).
+"""What only shows when all items of a message stand side by side: copies, contradictions, one ID on two pupils
+(DQ-23).
 
-Same record, same version: an identical copy is ignored (`Duplicate`), different contents hold all involved.  Different
-versions of one record are a history, not a contradiction.  A temporary code beside the official one holds only itself
-(DQ-24, already found), so it takes no part here.
+Same record, same version: an identical copy is ignored (`Duplicate`), different contents hold all involved.
+Different versions of one record are a history, not a contradiction.  A temporary code beside the official one holds
+only itself (DQ-24, already found), so it takes no part here.
 """
 
 from dataclasses import replace
@@ -30,13 +31,16 @@ def _copies(items: list[Item]) -> list[Item]:
         if not isinstance(item, Mapped):
             continue
         earlier = seen.setdefault((item.record_id, item.source_order), [])
-        for first in earlier:
-            if first.event_type == item.event_type and first.body == item.body and first.school_code == item.school_code:
-                settled[-1] = Duplicate(item.index, first.index, item.record_id, item.vendor_ref, _COPY)
-                break
-        else:
+        first = next((other for other in earlier if _content(other) == _content(item)), None)
+        if first is None:
             earlier.append(item)
+        else:
+            settled[-1] = Duplicate(item.index, first.index, item.record_id, item.vendor_ref, _COPY)
     return settled
+
+
+def _content(item: Mapped) -> tuple[object, ...]:
+    return item.event_type, item.school_code, item.body
 
 
 def _contradictions(items: list[Item]) -> set[tuple[int, str]]:

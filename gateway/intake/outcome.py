@@ -1,7 +1,7 @@
 """What intake makes of one message: one item a pupil record, or the whole message refused.
 
-Every item ends in exactly one class: `Mapped` goes on (identity parks it when it has holds), `Rejected` goes back to
-its vendor, `Duplicate` is a copy inside the same message and takes the end state ``duplicate``.
+Every item ends in exactly one class: `Mapped` goes on (identity parks it when it has holds), `Rejected` goes back
+to its vendor, `Duplicate` is a copy inside the same message and takes the end state ``duplicate``.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ Body = dict[str, Any]
 class Claim:
     """Who the vendor says this is; *birth* is YYYY-MM-DD, YYYY-MM or YYYY, *citizen_id* twelve usable digits."""
 
-    pupil_code: str
+    pupil_code: str = field(repr=False)
     temporary_code: bool
     citizen_id: str | None = field(repr=False)
     citizen_id_candidate: str | None = field(repr=False)

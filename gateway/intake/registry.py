@@ -1,7 +1,8 @@
-"""The register of functions a mapping may name: each with typed arguments, what it gives, and examples that a test runs.
+"""The register of functions a mapping may name: each with typed arguments, what it gives, and examples that a test
+runs.
 
-A function is a factory: called once at load with the arguments of the mapping, it gives the step that runs for every
-record.  What is missing in a mapping is written here in Python, with an example; never as code inside YAML.
+A function is a factory: called once at load with the arguments of the mapping, it gives the step that runs for
+every record.  What is missing in a mapping is written here in Python, with an example; never as code inside YAML.
 """
 
 import inspect

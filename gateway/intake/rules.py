@@ -1,7 +1,8 @@
 """All rules over one mapped record: every finding, each with its catalogue code; nothing is corrected here.
 
-Assessment rules (PR, SR) are summaries of a circular and only warn: the school answers for a signed record.  A record of
-a year before its grade's switch to TT 27 or TT 22 is not judged by them.  Rules that need a missing mark say nothing.
+Assessment rules (PR, SR) are summaries of a circular and only warn: the school answers for a signed record.  A
+record of a year before its grade's switch to TT 27 or TT 22 is not judged by them.  Rules that need a missing mark
+say nothing.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,8 @@
 """What can be said about a citizen ID without asking anyone: its form, and whether it fits birth and sex.
 
-Twelve digits: three for the place of registration, one for century and sex, two for the birth year, six serial (NĐ 137/2015
-art. 13; NĐ 70/2024 dropped the description, so the structure only warns).  A missing or unusable ID holds the record.
+Twelve digits: three for the place of registration, one for century and sex, two for the birth year, six serial (NĐ
+137/2015 art. 13; NĐ 70/2024 dropped the description, so the structure only warns).  A missing or unusable ID holds
+the record.
 """
 
 from dataclasses import dataclass
@@ -84,10 +85,8 @@ def birth_text(body: dict[str, Any]) -> str:
 def staff_problems(body: dict[str, Any], rows: list[dict[str, Any]]) -> list[Problem]:
     """DQ-21 for teachers and leaders whose ID has not twelve digits."""
     found = [Problem("DQ-21", field) for field in _TEACHERS if _is_malformed(body.get(field))]
-    for row in rows:
-        if _is_malformed(row.get("subject_teacher_citizen_id")):
-            found.append(Problem("DQ-21", f"subjects[{row.get('subject_code')}].subject_teacher_citizen_id"))
-    return found
+    wrong = [row.get("subject_code") for row in rows if _is_malformed(row.get("subject_teacher_citizen_id"))]
+    return found + [Problem("DQ-21", f"subjects[{code}].subject_teacher_citizen_id") for code in wrong]
 
 
 def _is_malformed(value: str | None) -> bool:

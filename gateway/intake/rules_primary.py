@@ -1,6 +1,7 @@
 """Rules of the primary record: TT 27/2020/TT-BGDĐT art. 7, 9, 11, 13 (facts, PR-1 … PR-11).
 
-Exempt subjects (``M``) leave the count.  The overall result is judged only when every level and every due test is there.
+Exempt subjects (``M``) leave the count.  The overall result is judged only when every level and every due test is
+there.
 """
 
 from typing import Any
@@ -29,9 +30,14 @@ TESTED: dict[str, frozenset[str]] = {
 _ONE_SUBJECT = frozenset({"12", "87"})
 """Informatics and technology is one subject in two rows: one of them may carry the test."""
 
-GENERAL = ("competency_autonomy_self_study", "competency_communication_cooperation", "competency_problem_solving_creativity")
+GENERAL = (
+    "competency_autonomy_self_study",
+    "competency_communication_cooperation",
+    "competency_problem_solving_creativity",
+)
 SPECIFIC = (
-    "competency_language", "competency_mathematics", "competency_science", "competency_aesthetics", "competency_physical",
+    "competency_language", "competency_mathematics", "competency_science",
+    "competency_aesthetics", "competency_physical",
 )  # fmt: skip
 LATER = ("competency_technology", "competency_informatics")
 QUALITIES = (

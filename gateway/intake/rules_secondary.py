@@ -1,7 +1,7 @@
 """Rules of the secondary record: TT 22/2021/TT-BGDĐT art. 5–9, 12–15 (facts, SR-2 … SR-12).
 
-Marks are compared in tenths (``7.5`` is 75), whole numbers, so rounding is exact.  ``M`` leaves the count.  A study level
-is judged only when every compulsory subject has its mark; optional subjects (14, 31, 70) do not count.
+Marks are compared in tenths (``7.5`` is 75), whole numbers, so rounding is exact.  ``M`` leaves the count.  A study
+level is judged only when every compulsory subject has its mark; optional subjects (14, 31, 70) do not count.
 """
 
 from typing import Any
@@ -34,7 +34,11 @@ _CONDUCT = {  # term 2 → term 1 → year (SR-6)
     "Đ": {"T": "K", "K": "Đ", "Đ": "Đ", "CĐ": "Đ"},
     "CĐ": {"T": "CĐ", "K": "CĐ", "Đ": "CĐ", "CĐ": "CĐ"},
 }
-_PERIODS = (("mark_term1", "study_result_term1"), ("mark_term2", "study_result_term2"), ("mark_year", "study_result_year"))
+_PERIODS = (
+    ("mark_term1", "study_result_term1"),
+    ("mark_term2", "study_result_term2"),
+    ("mark_year", "study_result_year"),
+)
 _STUDY = tuple(field for _, field in _PERIODS)
 _MOST_ABSENCES = 45
 
@@ -70,7 +74,11 @@ def _codes(rows: list[dict[str, Any]], level: str) -> list[Problem]:
 
 def _missing_subjects(subjects: Subjects, level: str, refused: frozenset[str]) -> list[Problem]:
     """DQ-32: no row, or no year mark (a refused mark is a finding of its own)."""
-    there = {c for c, row in subjects.items() if row.get("mark_year") is not None or f"subjects[{c}].mark_year" in refused}
+    there = {
+        code
+        for code, row in subjects.items()
+        if row.get("mark_year") is not None or f"subjects[{code}].mark_year" in refused
+    }
     found = [Problem("DQ-32", f"subjects[{code}]") for code in sorted(COMPULSORY[level] - there)]
     if level == "04" and len(_ELECTIVES_THPT & there) < _ELECTIVES_DUE:
         found.append(Problem("DQ-32", "subjects"))
@@ -204,7 +212,7 @@ def _award(body: Body, results: Body, subjects: Subjects) -> list[Problem]:
     return [Problem("DQ-39", "award_text", "SR-9")]
 
 
-def _total(results: Body, facts: dict[str, Any]) -> Any:  # noqa: ANN401  Decimal or None from the tree
+def _total(results: Body, facts: dict[str, Any]) -> Any:
     total = results.get("absences_total")
     parts = [facts.get("absences_excused"), facts.get("absences_unexcused")]
     if total is None and None not in parts:

@@ -5,9 +5,10 @@ A word for two codes is a fault of the table.  A word of no code is refused (DQ-
 
 from gateway.intake.language import Table
 from gateway.intake.nodes import Faults
-from gateway.intake.values import NOT_LISTED, Step, as_text, folded, word
+from gateway.intake.values import NOT_LISTED, Refusal, Step, as_text, folded, word
 from gateway.national.schema import code_lists
 
+UNDECLARED_SEX = Refusal("DQ-17")
 BOOLEANS = {"1": True, "0": False}
 
 
@@ -37,15 +38,18 @@ def _all_words(table: Table) -> dict[str, tuple[str, ...]]:
 def look_up(table: Table, *, boolean: bool) -> Step:
     """The step of *table*; with *boolean* it gives True and False for the codes 1 and 0."""
     codes = spellings(table, Faults())
-    known: dict[str, object] = {form: BOOLEANS.get(code or "", code) if boolean else code for form, code in codes.items()}
+    known: dict[str, object] = {
+        form: BOOLEANS.get(code or "", code) if boolean else code for form, code in codes.items()
+    }
     form = folded if table.names else word
+    refusal = UNDECLARED_SEX if table.official == "gender" else NOT_LISTED
 
     def step(value: object) -> object:
         if value.__class__ is str and value in known:
-            return known[value]  # type: ignore[index]  # a str by the test before
+            return known[value]
         found = as_text(value)
         if not isinstance(found, str):
             return found
-        return known.get(form(found), NOT_LISTED) if found else None
+        return known.get(form(found), refusal) if found else None
 
     return step

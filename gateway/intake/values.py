@@ -1,8 +1,8 @@
 """Values between an input and its output field, and the text clean-up that all functions share.
 
-A step of a mapping takes a value and gives a value, None for "nothing stands there", `Refusal` for a value that cannot be
-used, or `Note` for a value that can be used with a warning.  Clean-up is lossless for a reader: composed letters
-(DQ-01), single spaces, no invisible characters (DQ-03).  Comparison forms (`folded`) are never stored.
+A step of a mapping takes a value and gives a value, None for "nothing stands there", `Refusal` for a value that
+cannot be used, or `Note` for a value that can be used with a warning.  Clean-up is lossless for a reader: composed
+letters (DQ-01), single spaces, no invisible characters (DQ-03).  Comparison forms (`folded`) are never stored.
 """
 
 import unicodedata
@@ -32,7 +32,9 @@ class Note:
 UNREADABLE = Refusal("DQ-45")
 NOT_LISTED = Refusal("DQ-11")
 
-_INVISIBLE = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF, 0xFFFE, 0xFFFF])
+_INVISIBLE = dict.fromkeys(
+    [*range(0x20), *range(0x7F, 0xA0), 0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF, 0xFFFE, 0xFFFF]
+)
 _SPACES = dict.fromkeys([0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x85], " ")
 _CLEAN: dict[int, str | None] = _INVISIBLE | _SPACES
 _APOSTROPHES = str.maketrans({"ʼ": "'", "’": "'", "‘": "'", "`": "'", "´": "'"})
@@ -50,7 +52,11 @@ def clean(value: str) -> str:
     return value
 
 
-@lru_cache(maxsize=65_536)
+remembered_clean = lru_cache(maxsize=16_384)(clean)
+"""Schools, teachers, communes and words come again and again."""
+
+
+@lru_cache(maxsize=16_384)
 def folded(value: str) -> str:
     """A form for comparison only: lower case, no diacritics, one apostrophe, one hyphen (DQ-04…06)."""
     plain = clean(value).translate(_APOSTROPHES).translate(_LOOK_ALIKES).casefold().replace("đ", "d")
@@ -67,7 +73,7 @@ def word(value: str) -> str:
 def as_text(value: object) -> str | Refusal:
     """A scalar as clean text; numbers in plain digits, yes and no as 1 and 0.  Anything deeper cannot be read."""
     if value.__class__ is str:
-        return clean(value)  # type: ignore[arg-type]  # the class test above is a cheaper isinstance
+        return remembered_clean(value)
     if isinstance(value, bool):
         return "1" if value else "0"
     return _number_text(value)

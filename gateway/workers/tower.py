@@ -6,6 +6,7 @@ gateway.quarantine, never into a log and never lost, and the stage goes on.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Final
 from gateway.config import Config
 from gateway.edges import ledger, topics, tower_ledger
 from gateway.edges.connector_files import load_connectors
-from gateway.edges.faust_app import Inbound, Tower
+from gateway.edges.faust_app import FaustStuckError, Inbound, Tower
 from gateway.edges.kafka import Output, PlainProducer
 from gateway.edges.ledger import Pool
 from gateway.edges.telemetry import logger
@@ -25,6 +26,7 @@ from gateway.record import QUARANTINE_TOPIC, Headers, Position, vendor_topic
 
 UNREADABLE: Final = "GW-04"
 WATCH_S: Final = 30.0
+STUCK: Final = 1
 RECEIPTS, REJECTED = ".receipts", ".rejected"
 
 log = logger(__name__)
@@ -124,7 +126,11 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     loaded = load_connectors(Path(config.connectors.path), config.connectors.enabled or None)
     vendors = {connector.vendor for connector in loaded.values()}
     await topics.check(config, vendors)
-    await run_tower(config, vendors, stop)
+    try:
+        await run_tower(config, vendors, stop)
+    except FaustStuckError:
+        log.exception("the tower ends without Faust's consent")
+        os._exit(STUCK)  # closing the event loop would wait for Faust for ever
 
 
 async def run_tower(config: Config, vendors: Iterable[str], stop: asyncio.Event, *, watch_s: float = WATCH_S) -> None:

@@ -50,6 +50,19 @@ class Pupil:
     def lane(self) -> int:
         return lane_token(LANE_KEY, self.code)
 
+    def claim(self) -> dict[str, Any]:
+        """What the school says."""
+        return {
+            "pupil_code": self.code,
+            "temporary_code": False,
+            "citizen_id": self.citizen_id,
+            "citizen_id_candidate": None,
+            "full_name": self.name,
+            "birth": self.birth,
+            "gender": self.gender,
+            "nationality": "VN",
+        }
+
     def entry(self) -> dict[str, Any] | None:
         """The registry's entry."""
         if self.standing == "unknown":
@@ -116,7 +129,9 @@ def make(
     event = event_id(Position(f"vendor.{vendor}.records", 0, number), 0)
     record = record_id(child.code, year, "GDPT")
     body_bytes = codec.encode_body(None) if op == "CANCEL" else body()
-    head = {
+    source = {"topic": f"vendor.{vendor}.records", "partition": 0, "offset": number, "index": 0}
+    at_ms = 1_780_000_000_000 + number
+    head: dict[str, Any] = {
         "event_id": event,
         "record_id": record,
         "lane": lane_text(child.lane),
@@ -130,20 +145,15 @@ def make(
         "school_year": year,
         "programme": "GDPT",
         "grade": "05",
-        "occurred_at": 1_780_000_000_000 + number,
-        "source": {"topic": f"vendor.{vendor}.records", "partition": 0, "offset": number, "index": 0,
-                   "timestamp": 1_780_000_000_000 + number},  # fmt: skip
+        "occurred_at": at_ms,
+        "source": source | {"timestamp": at_ms},
         "content_hash": codec.content_hash(content if content is not None else f"{record}|{order}".encode()),
-        "claim": None if op == "CANCEL" else {
-            "pupil_code": child.code, "temporary_code": False, "citizen_id": child.citizen_id,
-            "citizen_id_candidate": None, "full_name": child.name, "birth": child.birth, "gender": child.gender,
-            "nationality": "VN",
-        },
+        "claim": None if op == "CANCEL" else child.claim(),
         "holds": [{"code": code, "field": "", "rule": ""} for code in holds],
         "warnings": [],
         "cause": None,
         "traceparent": None,
-    }  # fmt: skip
+    }
     value = codec.encode_mapped(head, body_bytes, codec.encode_evidence(None))
     headers: Headers = [
         (H_EVENT_ID, event.encode()),

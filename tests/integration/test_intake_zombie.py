@@ -106,7 +106,7 @@ kafka: {{bootstrap_servers: "{broker}", replication_factor: 1, min_insync_replic
 ledger: {{url: "postgresql://unused"}}
 keys_file: {keys}
 state_dir: {folder}
-registry: {{url: "http://127.0.0.1:9"}}
+registry: {{url: "http://127.0.0.1:9", credentials_file: unused}}
 targets: {{}}
 connectors: {{path: unused, enabled: [{vendor}]}}
 """

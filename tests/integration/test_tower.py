@@ -142,6 +142,34 @@ async def test_two_towers_with_the_same_batches_count_every_event_once(ledger_ur
         await pool.close()
 
 
+async def test_a_tally_moves_from_the_state_that_the_statement_found_not_from_an_older_one(ledger_url: str) -> None:
+    """The other tower's transaction is open when ours begins, and commits while ours waits for its row."""
+    ledger.migrate(ledger_url)
+    pool = ledger.make_pool(ledger_url, 3)
+    await pool.open()
+    try:
+        await tower_ledger.project(pool, fates(receipt(1, "waiting", seq=1), ["sector"]), [])
+        async with pool.connection() as other, other.transaction():
+            await tower_ledger.move_states(other, fates(receipt(1, "parked", seq=2), ["sector"]))
+            told = fates(receipt(1, "accepted", seq=3), ["sector"])
+            ours = asyncio.ensure_future(tower_ledger.project(pool, told, []))
+            waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+            async def ours_waits() -> bool:
+                return bool(await rows(pool, waiting))
+
+            await until(ours_waits)
+        await ours
+
+        assert await rows(pool, "SELECT state, events FROM tallies ORDER BY state") == [
+            ("accepted", 1),
+            ("parked", 0),
+            ("waiting", 0),
+        ]
+    finally:
+        await pool.close()
+
+
 async def test_what_a_later_receipt_does_not_know_is_kept(ledger_url: str) -> None:
     ledger.migrate(ledger_url)
     early = receipt(1, "waiting", stage="identity", vendor_ref="HB-Mẫu-1", vendor_event_id="ce-1", record_id=event(9))
@@ -338,11 +366,11 @@ async def test_a_failing_batch_ends_the_tower_unacknowledged_and_the_next_tower_
 CHILD = """
 import asyncio, sys
 from pathlib import Path
-import msgspec
+import msgspec, uvloop
 from gateway.config import Config
 from gateway.workers.tower import run_tower
 config = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Config)
-asyncio.run(run_tower(config, [sys.argv[2]], asyncio.Event()))
+uvloop.run(run_tower(config, [sys.argv[2]], asyncio.Event()))
 """
 
 

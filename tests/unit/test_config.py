@@ -12,7 +12,7 @@ kafka: {bootstrap_servers: "${HOCBA_KAFKA:-localhost:9092}"}
 ledger: {url: "${HOCBA_LEDGER}"}
 keys_file: keys.json
 state_dir: state
-registry: {url: http://localhost:8081}
+registry: {url: http://localhost:8081, credentials_file: registry.json}
 targets:
   sector: {contract: targets/sector.yaml, url: http://localhost:8082, credentials_file: sector.json}
 """

@@ -73,7 +73,7 @@ def log_of(folder: Path, worker: str = "intake-1") -> str:
 
 async def until(true: Callable[[], bool], timeout_s: float = 20.0) -> None:
     async with asyncio.timeout(timeout_s):
-        while not true():  # noqa: ASYNC110  what is waited for happens in other processes
+        while not true():
             await asyncio.sleep(0.02)
 
 

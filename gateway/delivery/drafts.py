@@ -1,0 +1,94 @@
+"""What one event changes in the ledger, collected into one `Write`, and whom it concerns when it is committed.
+
+A lane moves on only when everything decided about it is committed: a successor of this owner then finds at most the
+head of a lane in doubt.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from gateway.delivery.effects import Arm, CloseOrder, CreatePacket, MarkPacket, Park, Settle, Write
+from gateway.delivery.lanes import Lane, Open
+from gateway.delivery.values import BEHIND, Reason
+from gateway.record import Op, State
+
+What = Literal["settled", "parked", "armed"]
+Touched = tuple[Lane, Open, What]
+
+
+@dataclass(slots=True)
+class Drafts:
+    """The write being collected, and those on their way."""
+
+    current: Write = field(default_factory=lambda: Write(1))
+    _touched: list[Touched] = field(default_factory=list)
+    _sent: dict[int, tuple[Write, list[Touched]]] = field(default_factory=dict)
+
+    def settle(self, lane: Lane, open_: Open, state: State, op: Op, packet: str | None = None) -> None:
+        """*open_* is out of its lane's queue and ends in *state*."""
+        entry = open_.entry
+        known = lane.knows(entry.record_id)
+        doubt = state is State.DISCARDED and open_.doubt
+        known = replace(known, finals=known.finals | {entry.version})
+        if state is State.ACCEPTED:
+            known = replace(known, held=max(known.held, entry.version), held_op=op)
+        if doubt:
+            known = replace(known, maybe=max(known.maybe, entry.version))
+        lane.known[entry.record_id] = known
+        row = open_.row or open_.parking
+        self.current.settles.append(Settle(entry, state, op, open_.seq + 1, open_.attempts, row, doubt, packet))
+        self._touch(lane, open_, "settled")
+
+    def park(self, lane: Lane, open_: Open) -> None:
+        """Hold *open_*: with its own reasons, or behind the one before it."""
+        open_.seq += 1
+        open_.parking = True
+        reasons = open_.reasons or (Reason(BEHIND),)
+        self.current.parks.append(Park(open_.entry, reasons, open_.seq, open_.attempts, open_.doubt))
+        self._touch(lane, open_, "parked")
+
+    def arm(self, lane: Lane, open_: Open) -> None:
+        """*open_* has a parked row and is to be sent."""
+        self.current.arms.append(Arm(open_.entry.offset))
+        self._touch(lane, open_, "armed")
+
+    def close_order(self, order: int, *, done: bool, outcome: str) -> None:
+        """Answer an order."""
+        self.current.orders.append(CloseOrder(order, done, outcome))
+
+    def packet(self, change: CreatePacket | MarkPacket) -> int:
+        """A packet's row changes; returns the ticket that will say so."""
+        self.current.packets.append(change)
+        return self.current.ticket
+
+    def take(self) -> Write | None:
+        """The collected write, if there is anything in it."""
+        if not self.current:
+            return None
+        write, self._sent[self.current.ticket] = self.current, (self.current, self._touched)
+        self.current, self._touched = Write(write.ticket + 1), []
+        return write
+
+    def written(self, ticket: int) -> tuple[Write, Iterator[Touched]]:
+        """The write of *ticket* is committed: whom it concerned, with their marks set."""
+        write, touched = self._sent.pop(ticket)
+        return write, map(_landed, touched)
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    def _touch(self, lane: Lane, open_: Open, what: What) -> None:
+        lane.writes += 1
+        self._touched.append((lane, open_, what))
+
+
+def _landed(touched: Touched) -> Touched:
+    lane, open_, what = touched
+    lane.writes -= 1
+    if what == "parked":
+        open_.row = open_.durable = True
+        open_.parking = False
+    elif what == "armed":
+        open_.doubt = True
+    return touched

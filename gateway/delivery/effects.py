@@ -1,0 +1,188 @@
+"""What the shell is to do; one `Write` is one transaction and is committed in the order of its ticket."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gateway.delivery.values import Entry, Member, Reason
+from gateway.record import Op, State
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """A record reached an end state; *row* says that a parked row of it must be closed."""
+
+    entry: Entry
+    state: State
+    op: Op
+    seq: int
+    attempts: int
+    row: bool
+    doubt: bool = False
+    packet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """A record is held with its reasons, the first one leading; *doubt*: it may have taken effect."""
+
+    entry: Entry
+    reasons: tuple[Reason, ...]
+    seq: int
+    attempts: int
+    doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A parked record will be sent again: its row says so before it leaves."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseOrder:
+    """An order was carried out, or is void with the reason *outcome*."""
+
+    order: int
+    done: bool
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePacket:
+    """The row that precedes the POST; the packet *replaces* one that will never be answered."""
+
+    packet: str
+    op: Op
+    members: tuple[Member, ...]
+    sha256: bytes
+    replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPacket:
+    """A packet's step; *members* are those still without a verdict (None: unchanged)."""
+
+    packet: str
+    step: str
+    members: tuple[Member, ...] | None = None
+
+
+@dataclass(slots=True)
+class Write:
+    """Everything that one event changed in the ledger.  Filled by the machine, read by the shell."""
+
+    ticket: int
+    settles: list[Settle] = field(default_factory=list)
+    parks: list[Park] = field(default_factory=list)
+    arms: list[Arm] = field(default_factory=list)
+    orders: list[CloseOrder] = field(default_factory=list)
+    packets: list[CreatePacket | MarkPacket] = field(default_factory=list)
+    horizon: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.settles or self.parks or self.arms or self.orders or self.packets or self.horizon is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A record on its way and what the target is asked for."""
+
+    entry: Entry
+    op: Op
+
+
+@dataclass(frozen=True, slots=True)
+class SendBatch:
+    """Send these in one request; answer with `Answered`."""
+
+    batch: int
+    items: Sequence[Sending]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadLane:
+    """Read the lane's open parked rows; answer with `LaneLoaded`."""
+
+    lane: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPacket:
+    """Give a packet its GUID and its bytes; answer with `PacketBuilt`."""
+
+    build: int
+    op: Op
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildPacket:
+    """Make the bytes of a former owner's packet again; answer with `PacketRebuilt`."""
+
+    packet: str
+    op: Op
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Upload the evidence of a packet's records; answer with `Uploaded`."""
+
+    packet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """POST the packet; answer with `Submitted`."""
+
+    packet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Ask what became of the packet; answer with `Polled`."""
+
+    packet: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPacket:
+    """The packet's bytes are not needed any more."""
+
+    packet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The group may start at *offset*; a later one takes its place."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class PauseFetch:
+    """The window is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFetch:
+    """There is room again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Answer with `Woke` at this time, unless a later effect of this kind names another."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """After `Revoked`: nothing is under way and nothing is unwritten."""
+
+
+PacketEffect = BuildPacket | RebuildPacket | Upload | Submit | Poll | ForgetPacket
+Effect = Write | SendBatch | LoadLane | PacketEffect | Commit | PauseFetch | ResumeFetch | WakeAt | Drained

@@ -1,0 +1,141 @@
+"""Batches on their way to an immediate target, and what their answers mean for each record.
+
+A missing answer is ambiguous: the record stays the head of its lane and goes again under the same key.  A batch that is
+refused whole is halved until the culprit stands alone; so is one that keeps failing while others succeed.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from gateway.delivery.effects import SendBatch, Sending
+from gateway.delivery.events import Answered
+from gateway.delivery.lanes import Lane, Open
+from gateway.delivery.retry import Gate
+from gateway.delivery.slot import Slot
+from gateway.delivery.values import REFUSED, TOO_LARGE, UNDECODABLE, Reason
+from gateway.outcomes import (
+    Accepted,
+    Ambiguous,
+    Duplicate,
+    Hold,
+    Outcome,
+    Refused,
+    RefusedWhole,
+    Stale,
+    TooLarge,
+    Unavailable,
+    Whole,
+)
+from gateway.record import Op
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A record on its way."""
+
+    lane: Lane
+    open: Open
+    op: Op
+
+
+def is_success(outcome: Outcome | None) -> bool:
+    """Whether the target decided about the record."""
+    return isinstance(outcome, Accepted | Duplicate | Stale | Refused)
+
+
+def halved(flights: Collection[Flight], code: str) -> None:
+    """The batch was refused as one: smaller ones next, or the record itself is refused."""
+    for flight in flights:
+        if len(flights) == 1:
+            flight.open.doubt = False
+            flight.open.block(Reason(REFUSED, code))
+        else:
+            flight.open.limit = len(flights) // 2
+
+
+class Flights:
+    """The batches under way."""
+
+    def __init__(self, slot: Slot, gate: Gate) -> None:
+        self._slot = slot
+        self._gate = gate
+        self._under_way: dict[int, list[Flight]] = {}
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def cut(self, now: float) -> list[SendBatch]:
+        """The batches that may leave now."""
+        leaving = []
+        while self._has_room and self._gate.is_open(now, len(self)) and (lanes := self._slot.ready.take(now)):
+            flights = [Flight(lane, *self._slot.depart(lane)) for lane in lanes]
+            self._last += 1
+            self._under_way[self._last] = flights
+            leaving.append(SendBatch(self._last, [Sending(flight.open.entry, flight.op) for flight in flights]))
+        return leaving
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self) < self._slot.settings.concurrency
+
+    def moments(self) -> list[float | None]:
+        """When the next batch may leave, if nothing else happens."""
+        due = self._slot.ready.next_due()
+        if due is None or not self._has_room or self._gate.is_waiting(len(self)):
+            return []
+        return [max(due, self._gate.until)]
+
+    def answered(self, event: Answered, now: float) -> None:
+        """Judge every record of a batch."""
+        flights = self._under_way.pop(event.batch)
+        self._gate.hear(event.answer, now)
+        flights = self.set_aside(flights, event.unreadable, now)
+        if event.answer.whole is not None:
+            self._whole(flights, event.answer.whole, now)
+            return
+        answers = event.answer.answers
+        said = [(flight, answers.get(version_of(flight)) or Ambiguous("missing")) for flight in flights]
+        self._slot.successes += sum(is_success(outcome) for _, outcome in said)
+        for flight, outcome in said:
+            self._slot.conclude(flight.lane, flight.op, outcome, now)
+
+    def set_aside(self, flights: list[Flight], unreadable: Collection[int], now: float) -> list[Flight]:
+        """Park what could not be decoded; the others."""
+        if not unreadable:
+            return flights
+        for flight in flights:
+            if flight.open.entry.offset in unreadable:
+                flight.lane.busy = False
+                flight.open.block(Reason(UNDECODABLE))
+                self._slot.advance(flight.lane, now)
+        return [flight for flight in flights if flight.open.entry.offset not in unreadable]
+
+    def _whole(self, flights: list[Flight], whole: Whole, now: float) -> None:
+        match whole:
+            case TooLarge():
+                halved(flights, TOO_LARGE)
+            case RefusedWhole(code=code):
+                halved(flights, code)
+            case Ambiguous():
+                self._unanswered(flights, now)
+            case Unavailable() | Hold():
+                pass
+        for flight in flights:
+            flight.lane.busy = False
+            self._slot.advance(flight.lane, now)
+
+    def _unanswered(self, flights: list[Flight], now: float) -> None:
+        """Each may have taken effect.  If others succeed meanwhile, one of these may be the cause: smaller batches."""
+        for flight in flights:
+            flight.open.doubt = True
+            if self._slot.successes > flight.open.mark:
+                flight.open.limit = max(1, len(flights) // 2)
+            self._slot.failed(flight.open, now, None)
+
+
+def version_of(flight: Flight) -> tuple[str, int]:
+    """How answers name a record."""
+    return flight.open.entry.record_id, flight.open.entry.version
+
+

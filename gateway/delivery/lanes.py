@@ -1,0 +1,156 @@
+"""One pupil's records at one target, oldest first: which is next, which a newer version makes superfluous.
+
+    queue[0] is the head; it alone is ever in flight
+    a head with reasons is blocked: it and all behind it are parked until an order or a newer version of it comes
+    a record in doubt (perhaps applied already) is never superseded: it is settled first, under its own key
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.delivery.events import Ordered
+from gateway.delivery.values import BEHIND, NOTHING_KNOWN, Entry, Known, ParkedRow, Reason
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """A record that is not settled yet, and what was learnt of it.
+
+    *row*: a parked row of it is committed; *durable*: and says what is so now.  *limit* is the largest batch it may
+    stand in (0: the contract's), *mark* the count of successes when it was last sent.
+    """
+
+    entry: Entry
+    doubt: bool = False
+    row: bool = False
+    durable: bool = False
+    seq: int = 0
+    reasons: tuple[Reason, ...] = ()
+    attempts: int = 0
+    tries: int = 0
+    mark: int = 0
+    limit: int = 0
+    not_before: float = 0.0
+    nudged: bool = False
+    parking: bool = False
+
+    def block(self, *reasons: Reason) -> None:
+        """Hold it and everything behind it."""
+        self.reasons = reasons
+        self.durable = False
+
+    def unblock(self) -> None:
+        """Try it again as if for the first time."""
+        self.reasons = ()
+        self.attempts = self.tries = self.limit = 0
+        self.not_before = 0.0
+
+    def is_version(self, record_id: str, version: int) -> bool:
+        """Whether it is that version of that record."""
+        return self.entry.version == version and self.entry.record_id == record_id
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """The open records of one pupil; *writes* counts what of it is on its way into the ledger."""
+
+    token: int
+    queue: list[Open] = field(default_factory=list)
+    known: dict[str, Known] = field(default_factory=dict)
+    busy: bool = False
+    loading: bool = False
+    writes: int = 0
+    orders: list[Ordered] = field(default_factory=list)
+
+    def learn(self, record_id: str, said: Known | None) -> None:
+        """Take over what the ledger says of a record; a reading may be older than what is known here."""
+        if said is not None:
+            before = self.known.get(record_id)
+            self.known[record_id] = said if before is None else before.merged(said)
+
+    def knows(self, record_id: str) -> Known:
+        """What is known of a record."""
+        return self.known.get(record_id, NOTHING_KNOWN)
+
+    def has(self, entry: Entry) -> bool:
+        """Whether this very version is settled or open already."""
+        if entry.version in self.knows(entry.record_id).finals:
+            return True
+        return any(open_.is_version(entry.record_id, entry.version) for open_ in self.queue)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether its head waits for an order or a newer version."""
+        return bool(self.queue and self.queue[0].reasons)
+
+
+def supersede(lane: Lane) -> list[Open]:
+    """Take the records out of *lane* that a newer version makes superfluous.
+
+    The newer version of a blocked head takes its place; a blocked head in doubt is tried once more for each newer
+    version, because that may only follow when the doubt is settled.
+    """
+    queue = lane.queue
+    if not queue or (len(queue) == 1 and queue[0].entry.version > lane.knows(queue[0].entry.record_id).highest):
+        return []
+    newest = {name: known.highest for name, known in lane.known.items()}
+    for open_ in queue:
+        entry = open_.entry
+        newest[entry.record_id] = max(newest.get(entry.record_id, 0), entry.version)
+    gone = [open_ for open_ in queue if not open_.doubt and open_.entry.version < newest[open_.entry.record_id]]
+    head = queue[0]
+    left = [open_ for open_ in queue if open_ not in gone]
+    heir = next((o for o in left if o.is_version(head.entry.record_id, newest[head.entry.record_id])), None)
+    if head.reasons and heir is not None and heir is not head:
+        left.remove(heir)
+        left.insert(0 if head in gone else 1, heir)
+        if head not in gone and head.durable and not heir.nudged and not heir.row:
+            heir.nudged = True
+            head.unblock()
+    lane.queue = left
+    return gone
+
+
+def admit(lane: Lane, rows: Iterable[ParkedRow], known: Mapping[str, Known]) -> list[Open]:
+    """Put the loaded *rows* into *lane*, before what has arrived since; returns the arrivals that are such rows.
+
+    A record behind a blocked one cannot have been sent, wherever the former owner's horizon lay.
+    """
+    lane.loading = False
+    for record_id, said in known.items():
+        lane.learn(record_id, said)
+    flying = lane.queue[:1] if lane.busy else []
+    arrivals = lane.queue[len(flying) :]
+    loaded: list[Open] = []
+    repeated: list[Open] = []
+    for row in rows:
+        same = next((o for o in lane.queue if o.is_version(row.entry.record_id, row.entry.version)), None)
+        if same in flying and same is not None:
+            same.row, same.seq = True, max(same.seq, row.seq)
+            continue
+        if same is not None:
+            repeated.append(same)
+        if row.entry.version not in lane.knows(row.entry.record_id).finals:
+            loaded.append(_opened(row))
+    arrivals = [open_ for open_ in arrivals if open_ not in repeated]
+    blockers = [open_.entry for open_ in loaded if open_.reasons]
+    for open_ in arrivals if blockers else ():
+        entry = open_.entry
+        open_.doubt = open_.doubt and any(
+            entry.record_id == blocker.record_id and entry.version > blocker.version for blocker in blockers
+        )
+    loaded.sort(key=lambda open_: (not (open_.reasons or open_.doubt), open_.entry.offset))
+    lane.queue = flying + loaded + arrivals
+    return repeated
+
+
+def _opened(row: ParkedRow) -> Open:
+    free = row.reason.code == BEHIND or row.sent == "again"
+    return Open(
+        row.entry,
+        doubt=row.sent != "no",
+        row=True,
+        durable=True,
+        seq=row.seq,
+        reasons=() if free else (row.reason,),
+    )

@@ -1,0 +1,244 @@
+"""The lanes of one (target, slot): what arrives, what may leave, what was concluded.
+
+    stream ─► queue of a lane ─► ready ─► in flight ─► settled | parked ─► offset closed
+                   ▲                          │
+       parked rows ┴── order, newer version ──┴─ failed: the lane waits (full jitter)
+
+In memory a parked lane is its token; its rows are loaded when something happens to it.  How records travel, in
+batches or in packets, is not known here.
+"""
+
+import heapq
+from collections.abc import Callable
+
+from gateway.delivery.batches import Ready
+from gateway.delivery.drafts import Drafts
+from gateway.delivery.effects import LoadLane
+from gateway.delivery.events import LaneLoaded, Ordered, Received, Started
+from gateway.delivery.lanes import Lane, Open, admit, supersede
+from gateway.delivery.offsets import Offsets
+from gateway.delivery.values import KEEPS_FAILING, Member, Reason, Settings, decide
+from gateway.outcomes import CODE_OF_CATEGORY, Accepted, Ambiguous, Duplicate, Outcome, Refused, Stale, Unavailable
+from gateway.record import Op, State
+
+
+class Slot:
+    """All lanes of the slot that are not at rest."""
+
+    def __init__(self, settings: Settings, dice: Callable[[], float]) -> None:
+        self.settings = settings
+        self.dice = dice
+        self.lanes: dict[int, Lane] = {}
+        self.parked: set[int] = set()
+        self.offsets = Offsets()
+        self.drafts = Drafts()
+        self.ready = Ready(settings.batch_records, settings.batch_bytes, settings.batch_age_s)
+        self.loads: list[LoadLane] = []
+        self.successes = 0
+        self._inherited = 0
+        self._horizon = 0
+        self._raising = False
+        self._beyond: list[Lane] = []
+        self._later: list[tuple[float, int]] = []
+
+    def start(self, event: Started) -> None:
+        """Take over what the ledger holds."""
+        self.parked = set(event.parked)
+        if not self.settings.packets:
+            self._inherited = self._horizon = event.horizon
+        for token in event.live:
+            self.lane(token)
+
+    def lane(self, token: int) -> Lane:
+        """The lane of *token*; a parked one is asked for."""
+        lane = self.lanes.get(token)
+        if lane is None:
+            lane = self.lanes[token] = Lane(token)
+            if token in self.parked:
+                self.parked.discard(token)
+                lane.loading = True
+                self.loads.append(LoadLane(token))
+        return lane
+
+    def carry(self, member: Member) -> tuple[Lane, Open]:
+        """A record that travels in a former owner's packet is in flight."""
+        lane = self.lane(member.entry.lane)
+        open_ = Open(member.entry, doubt=True, seq=member.seq, row=member.seq > 0, durable=member.seq > 0)
+        lane.queue.insert(0, open_)
+        lane.busy = True
+        return lane, open_
+
+    def receive(self, event: Received, now: float) -> None:
+        """New records: the settled and those taken over are passed, the others join their lanes."""
+        touched: dict[int, Lane] = {}
+        for entry in event.entries:
+            lane = self.lane(entry.lane)
+            touched[entry.lane] = lane
+            lane.learn(entry.record_id, event.known.get(entry.record_id))
+            if lane.has(entry):
+                continue
+            self.offsets.open(entry.offset, entry.size)
+            doubt = entry.offset < self._inherited and not lane.queue
+            lane.queue.append(Open(entry, doubt=doubt))
+        self.offsets.position = max(self.offsets.position, event.position)
+        for lane in touched.values():
+            self.advance(lane, now)
+        self._raise_ahead()
+
+    def loaded(self, event: LaneLoaded, now: float) -> None:
+        """The parked rows of a lane."""
+        lane = self.lanes[event.lane]
+        for open_ in admit(lane, event.rows, event.known):
+            self.offsets.close(open_.entry.offset)
+        orders, lane.orders = lane.orders, []
+        for order in orders:
+            self._obey(lane, order)
+        self.advance(lane, now)
+
+    def order(self, event: Ordered, now: float) -> None:
+        """A person's order; void when nothing is parked there."""
+        if event.lane not in self.lanes and event.lane not in self.parked:
+            self.drafts.close_order(event.order, done=False, outcome="nothing is parked there")
+            return
+        lane = self.lane(event.lane)
+        if lane.loading:
+            lane.orders.append(event)
+            return
+        self._obey(lane, event)
+        self.advance(lane, now)
+
+    def _obey(self, lane: Lane, order: Ordered) -> None:
+        place = next((n for n, open_ in enumerate(lane.queue) if open_.entry.offset == order.offset and open_.row), None)
+        if place is None:
+            outcome = "nothing is parked there"
+        elif place == 0 and lane.busy:
+            outcome = "it is under way"
+        elif order.action == "discard":
+            open_ = lane.queue.pop(place)
+            self.ready.remove(lane)
+            self.drafts.settle(lane, open_, State.DISCARDED, open_.entry.op)
+            self.drafts.close_order(order.order, done=True, outcome="discarded")
+            return
+        elif lane.queue[place].reasons and place == 0:
+            lane.queue[0].unblock()
+            self.drafts.close_order(order.order, done=True, outcome="released")
+            return
+        else:
+            outcome = "it goes by itself" if place == 0 else "it waits behind another record of the pupil"
+        self.drafts.close_order(order.order, done=False, outcome=outcome)
+
+    def advance(self, lane: Lane, now: float) -> None:
+        """Decide what happens next in *lane*; the only place that does."""
+        if lane.loading or lane.busy or self.lanes.get(lane.token) is not lane:
+            return
+        self.ready.remove(lane)
+        for open_ in supersede(lane):
+            self.drafts.settle(lane, open_, State.SUPERSEDED, open_.entry.op)
+        if not lane.queue:
+            if not lane.writes:
+                del self.lanes[lane.token]
+        elif lane.is_blocked:
+            self._hold(lane)
+        elif not lane.writes:
+            self._offer(lane, lane.queue[0], now)
+
+    def _hold(self, lane: Lane) -> None:
+        """Park the head and all behind it; when all are rows, the lane rests."""
+        for open_ in lane.queue:
+            if not open_.durable and not open_.parking:
+                self.drafts.park(lane, open_)
+        if not lane.writes:
+            del self.lanes[lane.token]
+            self.parked.add(lane.token)
+
+    def _offer(self, lane: Lane, head: Open, now: float) -> None:
+        """The head may leave: now, later, after a mark in the ledger, or not at all."""
+        op = decide(head.entry.op, lane.knows(head.entry.record_id))
+        if op is None:
+            lane.queue.pop(0)
+            self.drafts.settle(lane, head, State.NOTHING_TO_CANCEL, head.entry.op)
+        elif head.not_before > now:
+            heapq.heappush(self._later, (head.not_before, lane.token))
+        elif self.settings.packets or (head.row and head.doubt):
+            self.ready.add(lane, op if self.settings.packets else None, now)
+        elif head.row:
+            self.drafts.arm(lane, head)
+        elif head.entry.offset >= self._horizon:
+            self._beyond.append(lane)
+        else:
+            self.ready.add(lane, None, now)
+
+    def _raise_ahead(self) -> None:
+        """Write the horizon ahead of what will be sent, long before it is reached."""
+        ahead = self.settings.horizon_ahead
+        reached = self.offsets.position + ahead // 2 > self._horizon
+        if reached and not self._raising and not self.settings.packets:
+            self._raising = True
+            self.drafts.current.horizon = self.offsets.position + ahead
+
+    def depart(self, lane: Lane) -> tuple[Open, Op]:
+        """The head of *lane* leaves now; it was ready."""
+        head = lane.queue[0]
+        lane.busy = True
+        head.mark = self.successes
+        return head, decide(head.entry.op, lane.knows(head.entry.record_id)) or head.entry.op
+
+    def conclude(self, lane: Lane, op: Op, outcome: Outcome, now: float, packet: str | None = None) -> None:
+        """The target's answer for the head of *lane*; anything but success is judged when its whole answer is known."""
+        head = lane.queue[0]
+        lane.busy = False
+        match outcome:
+            case Accepted() | Duplicate():
+                lane.queue.pop(0)
+                self.drafts.settle(lane, head, State.ACCEPTED, op, packet)
+            case Stale():
+                lane.queue.pop(0)
+                self.drafts.settle(lane, head, State.SUPERSEDED, op, packet)
+            case Refused(code=code, category=category, others=others):
+                head.doubt = False
+                head.block(*(Reason(CODE_OF_CATEGORY[kind], said) for said, kind in ((code, category), *others)))
+            case Unavailable(retry_after_s=seconds):
+                self.failed(head, now, seconds)
+            case Ambiguous():
+                head.doubt = True
+                self.failed(head, now, None)
+        self.advance(lane, now)
+
+    def failed(self, head: Open, now: float, retry_after_s: float | None) -> None:
+        """It did not go through: wait; an attempt is burned only when others succeeded meanwhile."""
+        head.tries += 1
+        if self.successes > head.mark:
+            head.attempts += 1
+        if head.attempts >= self.settings.most_attempts:
+            head.block(Reason(KEEPS_FAILING))
+        wait_s = self.settings.backoff.delay_s(head.tries, dice=self.dice(), retry_after_s=retry_after_s)
+        head.not_before = now + wait_s
+
+    def written(self, ticket: int, now: float) -> None:
+        """A write is committed: offsets close, lanes move on."""
+        write, touched = self.drafts.written(ticket)
+        lanes = {}
+        for lane, open_, what in touched:
+            lanes[lane.token] = lane
+            if what != "armed":
+                self.offsets.close(open_.entry.offset)
+        if write.horizon is not None:
+            self._horizon = write.horizon
+            self._raising = False
+            lanes |= {lane.token: lane for lane in self._beyond}
+            self._beyond = []
+            self._raise_ahead()
+        for lane in lanes.values():
+            self.advance(lane, now)
+
+    def woke(self, now: float) -> None:
+        """Lanes whose wait is over."""
+        while self._later and self._later[0][0] <= now:
+            lane = self.lanes.get(heapq.heappop(self._later)[1])
+            if lane is not None:
+                self.advance(lane, now)
+
+    def next_wake(self) -> float | None:
+        """When the next lane's wait is over."""
+        return self._later[0][0] if self._later else None
+

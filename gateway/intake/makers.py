@@ -1,0 +1,132 @@
+"""What a compiled mapping is made of: getters, tests and makers.  Hot path: plain dicts and closures.
+
+A maker takes (item, root, found): the item's tree, the message's tree, and the list that findings are added to; it
+gives the field's value or None.  Which field a finding belongs to is decided once, at load.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import Problem
+from gateway.intake.values import Note, Refusal, Step
+
+Tree = Mapping[str, Any]
+Found = list[Problem]
+Maker = Callable[[Tree, Tree, Found], Any]
+Getter = Callable[[Tree, Tree], object]
+Test = Callable[[Tree, Tree], bool]
+Section = tuple[tuple[str, Maker], ...]
+RowMaker = Callable[[Tree, Tree, Found], list[dict[str, Any]]]
+
+_LONGEST_BLANK = 16
+
+
+def getter(path: str) -> Getter:
+    """Reads *path* (``a.b.c`` from the item, ``$.a`` from the message); None when anything on the way is missing."""
+    from_root = path.startswith("$.")
+    names = path.removeprefix("$.").split(".")
+    if len(names) == 1 and not from_root:
+        name = names[0]
+        return lambda item, root: item.get(name)
+
+    if len(names) == 2 and not from_root:
+        above, below = names
+
+        def two(item: Tree, root: Tree) -> object:
+            inside = item.get(above)
+            return inside.get(below) if inside.__class__ is dict else None
+
+        return two
+
+    def walk(item: Tree, root: Tree) -> object:
+        here: object = root if from_root else item
+        for name in names:
+            if not isinstance(here, dict):
+                return None
+            here = here.get(name)
+        return here
+
+    return walk
+
+
+def add_missing(values: Mapping[str, Any], due: Sequence[str], prefix: str, found: Found) -> None:
+    """Adds DQ-33 for each due field that has no value and no finding of its own."""
+    empty = [name for name in due if values.get(name) is None]
+    if empty:
+        refused = {problem.field for problem in found}
+        found += [Problem("DQ-33", prefix + name) for name in empty if prefix + name not in refused]
+
+
+def is_nothing(value: object, nothing: frozenset[str]) -> bool:
+    """Whether *value* is missing, empty or a word the mapping declares blank."""
+    return value is None or (isinstance(value, str) and len(value) < _LONGEST_BLANK and value.strip() in nothing)
+
+
+def chain(field: str, source: Getter, steps: tuple[Step, ...], default: object, nothing: frozenset[str]) -> Maker:
+    """The value at *source* through *steps*; a refusal or a note becomes a finding of *field*."""
+    problems: dict[str, Problem] = {}
+
+    def problem(code: str) -> Problem:
+        return problems.setdefault(code, Problem(code, field))
+
+    def make(item: Tree, root: Tree, found: Found) -> object:
+        value = source(item, root)
+        if is_nothing(value, nothing):
+            return default
+        for step in steps:
+            value = step(value)
+            if value is None:
+                return default
+            kind = value.__class__
+            if kind is Refusal:
+                found.append(problem(value.code))  # type: ignore[attr-defined]  # a Refusal by its class
+                return None
+            if kind is Note:
+                found.append(problem(value.code))  # type: ignore[attr-defined]  # a Note by its class
+                value = value.value  # type: ignore[attr-defined]
+        return value
+
+    return make
+
+
+def short(name: str, long: Maker, step: Callable[..., object], rest: tuple[int, object, frozenset[str]]) -> Maker:
+    """The short way of a text field with one step; what does not succeed at once goes *long*, with the same result."""
+    safe_length, default, nothing = rest
+
+    def make(item: Tree, root: Tree, found: Found) -> object:
+        value = item.get(name)
+        if value is None:
+            return default
+        if value.__class__ is str and value not in nothing:
+            made = step(value)
+            if made.__class__ is str and len(made) <= safe_length and made not in nothing:
+                return made
+        return long(item, root, found)
+
+    return make
+
+
+@dataclass(frozen=True, slots=True)
+class FixedRow:
+    """One row of an ``each``."""
+
+    prefix: str
+    makers: Section
+    test: Test | None
+    due: tuple[str, ...]
+
+
+def fixed_rows(rows: tuple[FixedRow, ...]) -> RowMaker:
+    """Makes the rows whose test holds, and finds what is missing in them."""
+
+    def make(item: Tree, root: Tree, found: Found) -> list[dict[str, Any]]:
+        made = []
+        for row in rows:
+            if row.test is None or row.test(item, root):
+                values = {name: maker(item, root, found) for name, maker in row.makers}
+                add_missing(values, row.due, row.prefix, found)
+                made.append(values)
+        return made
+
+    return make

@@ -1,0 +1,119 @@
+"""``hocba run``, ``hocba demo`` and ``hocba keys new``: what starts processes.
+
+The command reads the configuration once before it starts anything, so that every fault is on the screen at once and
+not in the logs of restarting children.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.config import Config, load_config
+from gateway.edges.keys import load_keys, new_keys
+from gateway.edges.ledger import migrate
+from gateway.errors import GatewayError
+from gateway.ops.supervisor import Plan, Supervisor
+from gateway.ops.worker import stage_names
+from gateway.sandbox import demo as demo_run
+
+CONFIG_OPTION = typer.Option("--config", envvar="HOCBA_CONFIG", help="The one configuration file.")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys file.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to *app*."""
+    app.command("run")(run)
+    app.command("demo")(demo)
+    app.add_typer(keys_app, name="keys")
+
+
+def stages_asked(config: Config, stages: Sequence[str]) -> list[str]:
+    """The stages to run, in the order of the data's way; raises GatewayError for one that does not exist."""
+    known = stage_names(config)
+    unknown = [stage for stage in stages if stage not in known and stage != "all"]
+    if unknown:
+        message = f"no such stage: {', '.join(unknown)}; stages here: {', '.join(known)}, all"
+        raise GatewayError(message)
+    return known if not stages or "all" in stages else [stage for stage in known if stage in stages]
+
+
+def run(
+    stages: Annotated[list[str] | None, typer.Argument(help="intake identity deliver:TARGET tower, or all")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes a stage; else `workers` of the file, else 1.")
+    ] = None,
+    config: Annotated[Path, CONFIG_OPTION] = Path("gateway.yaml"),
+    log_stderr: Annotated[bool, typer.Option("--log-stderr", help="Logs of the workers here, not into files.")] = False,
+) -> None:
+    """Run stages as supervised processes until TERM or INT, then drain them."""
+    loaded = load_config(config, os.environ)
+    load_keys(Path(loaded.keys_file))
+    asked = stages_asked(loaded, stages or [])
+    if asked != ["intake"]:  # intake needs no database
+        for name in migrate(loaded.ledger.url):
+            typer.echo(f"migration applied: {name}", err=True)
+    plan = Plan(
+        config=config.resolve(),
+        state_dir=Path(loaded.state_dir),
+        workers={stage: workers or loaded.workers.get(stage, 1) for stage in asked},
+        log_stderr=log_stderr,
+    )
+    asyncio.run(_supervise(plan))
+
+
+async def _supervise(plan: Plan) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    supervisor = Supervisor(plan, tell=lambda line: typer.echo(line, err=True))
+    await supervisor.run(stop)
+
+
+def demo(
+    *,
+    records: Annotated[int, typer.Option(min=1, help="The least number of pupil records sent.")] = 3000,
+    faults: Annotated[demo_run.FaultLevel, typer.Option(help="How much goes wrong.")] = demo_run.FaultLevel.LIGHT,
+    seed: Annotated[int, typer.Option(help="The same seed plans the same events and refusals.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes a stage.")] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the run's folder in place.")] = False,
+    bootstrap_servers: Annotated[str | None, typer.Option(help="A Kafka of your own, HOST:PORT.")] = None,
+    ledger_url: Annotated[str | None, typer.Option(help="An empty PostgreSQL 18 database of your own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
+) -> None:
+    """Watch vendors' events become the unified stream and arrive at both targets through faults, then a repair."""
+    wish = demo_run.Wish(
+        records=records,
+        faults=faults,
+        seed=seed,
+        workers=workers,
+        keep=keep,
+        bootstrap_servers=bootstrap_servers,
+        ledger_url=ledger_url,
+        as_json=as_json,
+    )
+
+    def make_workers(config: Path, state_dir: Path, counts: dict[str, int], tell: demo_run.Tell) -> Supervisor:
+        return Supervisor(Plan(config=config, state_dir=state_dir, workers=counts), tell)
+
+    raise typer.Exit(demo_run.run(wish, stage_names, make_workers))
+
+
+@keys_app.command("new")
+def keys_new(
+    path: Annotated[Path, typer.Argument(help="The file to make; mode 0600.")],
+    if_missing: Annotated[bool, typer.Option("--if-missing", help="Leave an existing file as it is.")] = False,
+) -> None:
+    """Make fresh lane-token and ledger keys.  The lane-token key is never rotated: back the file up."""
+    try:
+        new_keys(path)
+    except FileExistsError as error:
+        if if_missing:
+            return
+        message = f"{path} exists and is never overwritten: without its keys the ledger cannot be read"
+        raise GatewayError(message) from error
+    typer.echo(f"{path} made; keep a copy in a safe place", err=True)

@@ -1,0 +1,87 @@
+"""Stage 2, identity: every pupil gets a confirmed citizen ID, every event its national version, Kafka to Kafka.
+
+    gateway.mapped ─► slot loop (identity_slot) ─► national.records, receipts      exactly once, one transaction a batch
+                         │          ▲
+                         ▼          │ answers
+                       ledger     resolver (identity_resolver) ─► pupil registry   beside the stream
+
+The stream asks caches only and never waits for one look-up; what is unknown waits in the ledger with its pupil's
+later records, and goes on by itself when the answer comes.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from gateway.config import Config
+from gateway.edges import topics
+from gateway.edges.identity_verdicts import VerdictStore
+from gateway.edges.kafka import AssignedSlot, SlotGroup
+from gateway.edges.keys import load_keys
+from gateway.edges.ledger import make_pool
+from gateway.edges.pupil_registry import PupilRegistry
+from gateway.edges.target_contract import read_credentials
+from gateway.record import MAPPED_TOPIC
+from gateway.workers.identity_resolver import Registry, Resolver
+from gateway.workers.identity_slot import STAGE, IdentitySlot, Shop
+
+ORDERS_CHANNEL: Final = "hocba_orders"
+LISTEN_AGAIN_S: Final = 1.0
+
+
+async def run(config: Config, stop: asyncio.Event) -> None:
+    """Own identity slots until *stop*.  Raises GatewayError for a set-up that cannot work."""
+    registry = _registry(config)
+    try:
+        await serve(config, registry, stop)
+    finally:
+        await registry.aclose()
+
+
+async def serve(config: Config, registry: Registry, stop: asyncio.Event) -> None:
+    """Own identity slots until *stop*, asking *registry*."""
+    await topics.check(config, ())
+    keys = load_keys(Path(config.keys_file))
+    pool = make_pool(config.ledger.url, config.ledger.pool_size)
+    await pool.open(wait=False)
+    resolver = Resolver(registry, VerdictStore(pool, keys), config)
+    bells = {slot: asyncio.Event() for slot in range(config.slots)}
+    shop = Shop(config, pool, keys, resolver, bells)
+
+    async def run_slot(slot: AssignedSlot) -> None:
+        await IdentitySlot(shop, slot).run()
+
+    group = SlotGroup(
+        config.kafka, group=STAGE, topics=[MAPPED_TOPIC], run_slot=run_slot, drain_s=config.delivery.drain_s
+    )
+    try:
+        async with asyncio.TaskGroup() as beside:
+            tasks = [beside.create_task(resolver.run()), beside.create_task(_listen(config.ledger.url, bells))]
+            await group.run(stop)
+            for task in tasks:
+                task.cancel()
+    finally:
+        await pool.close()
+
+
+def _registry(config: Config) -> PupilRegistry:
+    settings = config.registry
+    token = read_credentials(Path(settings.credentials_file))["token"]
+    return PupilRegistry(settings.url, token, purpose=settings.purpose, timeout_s=settings.timeout_s)
+
+
+async def _listen(url: str, bells: Mapping[int, asyncio.Event]) -> None:
+    """Ring a slot's bell when an order for it is written; the poll of each second covers an outage of this."""
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+                await connection.execute(f"LISTEN {ORDERS_CHANNEL}")
+                async for notice in connection.notifies():
+                    stage, _, slot = notice.payload.split("|")
+                    if stage == STAGE and (bell := bells.get(int(slot))):
+                        bell.set()
+        except psycopg.OperationalError:
+            await asyncio.sleep(LISTEN_AGAIN_S)

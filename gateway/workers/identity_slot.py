@@ -1,0 +1,353 @@
+"""One slot of identity: takes over, then turns mapped records into versions, and takes up again what it had to park.
+
+    take over   fence Kafka (new producer) → fence the ledger (epoch) → committed offset → undo what was never committed
+                → project national.records from the watermark to its end → seek → go
+    a batch     heads, lanes, verdicts in a query each → a short wait for running look-ups → decide
+                → parked rows into the ledger → Kafka transaction with the offsets → heads into the ledger
+    a lane      answered look-ups, orders and rows whose way is free are decided again, between batches
+
+Only lane tokens of parked pupils stay in memory; their rows are read when an event or an answer concerns them.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from gateway.config import Config
+from gateway.edges import clock
+from gateway.edges.failpoints import failpoint
+from gateway.edges.identity_ledger import SlotLedger
+from gateway.edges.identity_rows import Order, Published, Stored
+from gateway.edges.kafka import AssignedSlot, SlotProducer, read_partition
+from gateway.edges.kafka_types import Record, TopicPartition
+from gateway.edges.keys import Keys
+from gateway.edges.ledger import Pool, hold_while_down
+from gateway.edges.telemetry import logger
+from gateway.errors import GatewayError
+from gateway.identity.plan import SETTLED_BY_LOOKUP, WAITING, ClaimKey, Desk, Row
+from gateway.identity.verdicts import Verdict
+from gateway.identity.versions import Head
+from gateway.national import codec
+from gateway.record import MAPPED_TOPIC, NATIONAL_TOPIC, State
+from gateway.workers.identity_draft import Draft
+from gateway.workers.identity_records import Item, entry_of, opened, read, unread
+from gateway.workers.identity_resolver import Resolver
+
+STAGE: Final = "identity"
+ORDERS_POLL_S: Final = 1.0
+LANES_AT_ONCE: Final = 200
+RECORDS_BETWEEN_YIELDS: Final = 200
+ASKED_AGAIN: Final = frozenset({"ID-02", "ID-03", "ID-04", "ID-05"})
+"""An order for a row that the registry refused wants a fresh look-up, not the kept answer."""
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What the slots of one process share; *bells* ring when an order for a slot was written."""
+
+    config: Config
+    pool: Pool
+    keys: Keys
+    resolver: Resolver
+    bells: Mapping[int, asyncio.Event]
+
+
+@dataclass(slots=True)
+class _Hand:
+    """What is on the desk: the working copy, the stored rows in it, and the items of the stream."""
+
+    desk: Desk
+    stored: dict[int, Stored]
+    items: dict[int, Item] = field(default_factory=dict)
+
+
+class IdentitySlot:
+    """The loop of one slot for one assignment; nothing of it outlives the assignment."""
+
+    def __init__(self, shop: Shop, slot: AssignedSlot) -> None:
+        kafka = shop.config.kafka
+        self._shop = shop
+        self._slot = slot
+        self._mapped = TopicPartition(MAPPED_TOPIC, slot.number)
+        self._national = TopicPartition(NATIONAL_TOPIC, slot.number)
+        self._ledger = SlotLedger(shop.pool, shop.keys, slot.number)
+        self._producer = SlotProducer(kafka, f"{kafka.group_prefix}-{STAGE}-{slot.number}")
+        self._bell = shop.bells[slot.number]
+        self._most_waiting = max(1, shop.config.identity.waiting_high_water // shop.config.slots)
+        self._lanes: set[int] = set()
+        self._due: set[int] = set()
+        self._waiting = 0
+        self._next = 0
+        self._orders_at_s = 0.0
+
+    async def run(self) -> None:
+        """Take the slot over and work until it is revoked."""
+        try:
+            await self._take_over()
+            feeding = asyncio.ensure_future(self._feed())
+            try:
+                while not self._slot.revoked.is_set():
+                    if feeding.done():
+                        feeding.result()
+                    await self._turn()
+            finally:
+                feeding.cancel()
+                await asyncio.gather(feeding, return_exceptions=True)
+        finally:
+            await self._producer.stop()
+
+    # --- taking over -------------------------------------------------------------------------------------------
+
+    async def _take_over(self) -> None:
+        await failpoint("identity.producer_start")
+        await self._producer.start()
+        await hold_while_down(self._ledger.raise_epoch, "epoch")
+        self._next = await self._committed()
+        undone = await hold_while_down(lambda: self._ledger.undo_from(self._next), "take-over")
+        await self._catch_up()
+        self._slot.consumer.seek(self._mapped, self._next)
+        self._lanes, self._waiting = await hold_while_down(self._ledger.open_lanes, "lanes")
+        self._due = await hold_while_down(self._ledger.behind, "lanes")
+        log.info("slot taken over", stage=STAGE, slot=self._slot.number, offset=self._next, undone=undone)
+
+    async def _committed(self) -> int:
+        """The committed offset; a slot's first owner commits the beginning before it writes any row."""
+        committed = await self._slot.consumer.committed(self._mapped)
+        if committed is not None:
+            return committed
+        if await hold_while_down(self._ledger.is_used, "take-over"):
+            message = (
+                f"group {self._slot.group_id} has no committed offset for {MAPPED_TOPIC}-{self._slot.number}, "
+                "but the ledger holds rows of this slot; set the group's offset to where it was before starting"
+            )
+            raise GatewayError(message)
+        beginning = (await self._slot.consumer.beginning_offsets([self._mapped]))[self._mapped]
+        await self._producer.transact(
+            [], offsets={self._mapped: beginning}, group_id=self._slot.group_id, stage="identity-first"
+        )
+        return beginning
+
+    async def _catch_up(self) -> None:
+        start = await hold_while_down(self._ledger.watermark, "watermark")
+        async for records in read_partition(self._shop.config.kafka, self._national, start):
+            heads = [_published(record) for record in records]
+            following = records[-1].offset + 1
+            await hold_while_down(partial(self._ledger.catch_up, heads, following), "heads")
+
+    async def _feed(self) -> None:
+        """Have the pupils that a predecessor left waiting looked up, at the resolver's pace."""
+        after = -1
+        while page := await hold_while_down(partial(self._ledger.waiting, after), "waiting"):
+            after = page[-1].row.offset
+            known = await self._shop.resolver.known(key for one in page if (key := _key(one.row)))
+            for one in page:
+                if _key(one.row) in known:
+                    self._told(one.row.lane)
+                elif item := self._open(one):
+                    self._ask(item)
+            await self._shop.resolver.room()
+
+    # --- a turn of the loop ------------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        if self._bell.is_set() or clock.monotonic_s() >= self._orders_at_s:
+            self._bell.clear()
+            self._orders_at_s = clock.monotonic_s() + ORDERS_POLL_S
+            await self._take_orders()
+        self._due &= self._lanes
+        if self._due:
+            lanes = [self._due.pop() for _ in range(min(LANES_AT_ONCE, len(self._due)))]
+            await self._try_again(lanes, ())
+        settings = self._shop.config.identity
+        if self._waiting >= self._most_waiting:  # hold the stream instead of parking the nation
+            await asyncio.sleep(settings.linger_ms / 1000)
+            return
+        timeout_ms = 0 if self._due else settings.linger_ms
+        fetched = await self._slot.fetch(max_records=settings.batch_records, timeout_ms=timeout_ms)
+        if records := fetched.get(self._mapped):
+            await self._batch(records)
+
+    async def _batch(self, records: Sequence[Record]) -> None:
+        items: dict[int, Item] = {}
+        for number, record in enumerate(records):
+            if number % RECORDS_BETWEEN_YIELDS == 0:
+                await asyncio.sleep(0)  # heartbeats of the group share this thread
+            if item := read(record.value or b"", record.offset):
+                items[record.offset] = item
+        hand = await self._lay_out((item.event.lane for item in items.values()), items)
+        draft = self._draft()
+        for number, record in enumerate(records):
+            if number % RECORDS_BETWEEN_YIELDS == 0:
+                await asyncio.sleep(0)
+            if found := items.get(record.offset):
+                self._decide(found, hand, draft)
+            else:
+                self._park_unread(record, hand, draft)
+        await self._commit(draft, {self._mapped: records[-1].offset + 1}, [])
+        self._next = records[-1].offset + 1
+        self._note(hand)
+
+    def _decide(self, item: Item, hand: _Hand, draft: Draft) -> None:
+        step = hand.desk.arrive(item.event)
+        for row in step.replaced:
+            if old := self._item(row, hand):
+                draft.replace(row, old, by=item.event.offset)
+        draft.streamed(step, item)
+
+    def _park_unread(self, record: Record, hand: _Hand, draft: Draft) -> None:
+        parking = unread(record)
+        log.error("undecodable mapped record", position=f"{record.topic}-{record.partition}@{record.offset}")
+        if parking is not None:
+            hand.desk.park_unread(parking.row)
+        draft.unread(parking, record)
+
+    async def _take_orders(self) -> None:
+        orders = await hold_while_down(lambda: self._ledger.orders(self._next), "orders")
+        if orders:
+            await self._try_again([order.lane for order in orders], orders)
+
+    async def _try_again(self, lanes: Iterable[int], orders: Sequence[Order]) -> None:
+        """Decide again on rows of *lanes* that are ordered, answered, or no longer behind another."""
+        ordered = {order.offset: order for order in orders}
+        hand = await self._lay_out(lanes, {}, ordered)
+        draft = self._draft()
+        outcomes: dict[int, str] = {}
+        for offset, stored in hand.stored.items():
+            row, order = stored.row, ordered.get(offset)
+            if row in hand.desk.lanes[row.lane] and (order or hand.desk.due(row)):
+                outcomes[offset] = self._retry(row, order, hand, draft)
+        done = [_done(order, outcomes) for order in orders]
+        if draft.outputs or draft.closings or done:
+            await self._commit(draft, {}, done)
+        self._note(hand)
+
+    def _retry(self, row: Row, order: Order | None, hand: _Hand, draft: Draft) -> str:
+        item = self._item(row, hand)
+        if order is not None and order.action == "discard":
+            hand.desk.drop(row)
+            draft.end(row, item.head if item else self._unread_head(row, hand), State.DISCARDED)
+            return State.DISCARDED
+        if item is None:
+            return "still undecodable"
+        step = hand.desk.retry(row, item.event)
+        for old in step.replaced:
+            if replaced := self._item(old, hand):
+                draft.end(old, replaced.head, State.SUPERSEDED)
+        self._ask_if_waiting(row, item, hand)
+        return draft.retried(step, row, item)
+
+    def _ask_if_waiting(self, row: Row, item: Item, hand: _Hand) -> None:
+        if any(held.offset == row.offset and held.code == WAITING for held in hand.desk.lanes[row.lane]):
+            self._ask(item)
+
+    # --- what both ways share ----------------------------------------------------------------------------------
+
+    async def _lay_out(
+        self, lanes: Iterable[int], items: dict[int, Item], ordered: Mapping[int, Order] | None = None
+    ) -> _Hand:
+        """Everything the decisions need to know."""
+        touched = self._lanes.intersection(lanes)
+        stored = await hold_while_down(lambda: self._ledger.lanes(touched), "lanes") if touched else []
+        rows = [one.row for one in stored]
+        records = {item.event.record_id for item in items.values()} | {row.record_id for row in rows}
+        known = await hold_while_down(lambda: self._ledger.heads(list(records)), "heads")
+        fresh = [
+            key for row in rows if row.offset in (ordered or {}) and row.code in ASKED_AGAIN and (key := _key(row))
+        ]
+        if fresh:
+            await self._shop.resolver.forget(fresh)
+        keys = {key for row in rows if (key := _key(row))}
+        verdicts = await self._verdicts(items.values(), keys)
+        desk = Desk(known.heads, {lane: [] for lane in touched}, verdicts, known.handed_over)
+        for row in rows:
+            desk.lanes[row.lane].append(row)
+        return _Hand(desk, {one.row.offset: one for one in stored}, items)
+
+    async def _verdicts(self, items: Iterable[Item], keys: set[ClaimKey]) -> dict[ClaimKey, Verdict]:
+        """Kept verdicts; unknown claims of the stream go to the resolver, and get a moment."""
+        needed = {key: item for item in items if _needs_look_up(item) and (key := item.event.claim_key)}
+        verdicts = await self._shop.resolver.known(keys | needed.keys())
+        asked = [self._ask(item) for key, item in needed.items() if key not in verdicts]
+        if asked and self._shop.resolver.is_answering:
+            try:
+                async with asyncio.timeout(self._shop.config.identity.lookup_wait_ms / 1000):
+                    for answered in asked:
+                        await answered.wait()
+            except TimeoutError:
+                pass  # the rest waits in the ledger, not in the stream
+        return verdicts | self._shop.resolver.remembered(needed)
+
+    def _ask(self, item: Item) -> asyncio.Event:
+        key = item.event.claim_key
+        if key is None or item.claim is None:
+            message = "a record without a claim has nothing to ask"
+            raise ValueError(message)
+        return self._shop.resolver.ask(key, item.claim, self._told)
+
+    def _told(self, lane: int) -> None:
+        self._due.add(lane)
+
+    def _item(self, row: Row, hand: _Hand) -> Item | None:
+        if row.offset in hand.items:
+            return hand.items[row.offset]
+        return self._open(hand.stored[row.offset])
+
+    def _open(self, stored: Stored) -> Item | None:
+        value = self._ledger.unseal(stored)
+        return read(value if stored.row.entry else opened(value)[1], stored.row.offset)
+
+    def _unread_head(self, row: Row, hand: _Hand) -> dict[str, Any]:
+        return opened(self._ledger.unseal(hand.stored[row.offset]))[0]
+
+    def _draft(self) -> Draft:
+        return Draft(self._slot.number, self._shop.config.slots, clock.now_ms())
+
+    async def _commit(
+        self, draft: Draft, offsets: Mapping[TopicPartition, int], orders: list[tuple[int, str, str]]
+    ) -> None:
+        """Ledger rows of the batch, then Kafka, then what follows from it; the order must not change."""
+        if draft.parkings or draft.replaced:
+            parkings, replaced = list(draft.parkings.values()), draft.replaced
+            await hold_while_down(lambda: self._ledger.park(parkings, replaced), "parked rows")
+            await failpoint("identity.after_pg_commit")
+        ends: Mapping[TopicPartition, int] = {}
+        if draft.outputs or offsets:
+            group = self._slot.group_id if offsets else None
+            ends = await self._producer.transact(draft.outputs, offsets=offsets, group_id=group, stage=STAGE)
+        after = draft.aftermath(ends.get(self._national), orders)
+        if after.next_offset is not None or after.closings or after.reparks or orders:
+            await hold_while_down(lambda: self._ledger.finish(after), "heads")
+
+    def _note(self, hand: _Hand) -> None:
+        """Remember which lanes are open now, and which of them may go on."""
+        before = sum(stored.row.code == WAITING for stored in hand.stored.values())
+        after = 0
+        for lane, rows in hand.desk.lanes.items():
+            (self._lanes.add if rows else self._lanes.discard)(lane)
+            after += sum(row.code == WAITING for row in rows)
+            if any(hand.desk.due(row) for row in rows):
+                self._due.add(lane)
+        self._waiting += after - before
+
+
+def _needs_look_up(item: Item) -> bool:
+    return item.claim is not None and all(hold.code in SETTLED_BY_LOOKUP for hold in item.event.holds)
+
+
+def _key(row: Row) -> ClaimKey | None:
+    return None if row.claim_hash is None else (row.lane, row.claim_hash)
+
+
+def _done(order: Order, outcomes: Mapping[int, str]) -> tuple[int, str, str]:
+    outcome = outcomes.get(order.offset)
+    return (order.number, "void", "not open") if outcome is None else (order.number, "done", outcome)
+
+
+def _published(record: Record) -> Published:
+    head, _ = codec.split_record(record.value or b"")
+    version = Head(head["version"], entry_of(head))
+    return Published(head["record_id"], int(head["lane"], 16), version, record.offset)
