@@ -44,10 +44,9 @@ def is_success(outcome: Outcome | None) -> bool:
 
 
 def halved(flights: Collection[Flight], code: str) -> None:
-    """The batch was refused as one: smaller ones next, or the record itself is refused."""
+    """The batch was refused as one: smaller ones next, or the record itself is refused; an older doubt remains."""
     for flight in flights:
         if len(flights) == 1:
-            flight.open.doubt = False
             flight.open.block(Reason(REFUSED, code))
         else:
             flight.open.limit = len(flights) // 2
@@ -131,7 +130,7 @@ class Flights:
             flight.open.doubt = True
             if self._slot.successes > flight.open.mark:
                 flight.open.limit = max(1, len(flights) // 2)
-            self._slot.failed(flight.open, now, None)
+            self._slot.failed(flight.open, now, None, answered=False)
 
 
 def version_of(flight: Flight) -> tuple[str, int]:

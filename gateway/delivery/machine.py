@@ -134,7 +134,7 @@ class Machine:
             self._committed = offsets.low_water
             effects.append(Commit(offsets.low_water))
         full = len(offsets) >= settings.window_records or offsets.open_bytes >= settings.window_bytes
-        roomy = len(offsets) <= settings.window_records // 2 and offsets.open_bytes <= settings.window_bytes // 2
+        roomy = not self._slot.is_cornered and offsets.open_bytes * 10 <= settings.window_bytes * 9
         if full and not self._paused:
             self._paused = True
             effects.append(PauseFetch())

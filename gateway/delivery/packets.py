@@ -142,9 +142,10 @@ class Packets:
         self.requests += 1
 
     def _room(self) -> int:
-        """How many packets may be begun; those built instead of others do not count."""
+        """How many packets may be begun; those that wait to be tried again do not keep others back."""
         fresh = sum(build.instead_of is None for build in self._builds.values())
-        return self._slot.settings.packets_in_flight - len(self._packets) - fresh
+        under_way = sum(packet.step != "split" for packet in self._packets.values())
+        return self._slot.settings.packets_in_flight - under_way - fresh
 
     def moments(self) -> list[float | None]:
         """When the next packet or step may leave, if nothing else happens."""
@@ -220,7 +221,6 @@ class Packets:
         for packet in self._tickets.pop(ticket, ()):
             for flight in packet.flights:
                 self._slot.offsets.close(flight.open.entry.offset)
-                flight.open.doubt = True
             self._go(packet, "upload" if packet.evidence else "submit", now)
 
     def rebuilt(self, event: PacketRebuilt, now: float) -> None:
@@ -262,7 +262,6 @@ class Packets:
         others = [flight for flight in packet.flights if version_of(flight) not in refused]
         for flight in packet.flights:
             if version_of(flight) in refused:
-                flight.open.doubt = False
                 self._free(flight, Reason("TG-03", refused[version_of(flight)]), now)
         if others:
             self._split(packet, [others])
@@ -294,6 +293,8 @@ class Packets:
                 self._go(packet, "poll", now + settings.poll_first_s)
             case Ambiguous():
                 self._gate.unanswered(now)
+                for flight in packet.flights:
+                    flight.open.doubt = True
                 self._go(packet, "search", now + settings.poll_first_s)
             case Unavailable() | Hold():
                 self._troubled(event.answer, now)
@@ -309,7 +310,6 @@ class Packets:
         flights = packet.flights
         if len(flights) == 1:
             self._close(packet)
-            flights[0].open.doubt = False
             self._free(flights[0], Reason(REFUSED, code), now)
             return
         halved(flights, code)
@@ -357,7 +357,8 @@ class Packets:
         left: list[Flight] = []
         for flight, outcome in said:
             if isinstance(outcome, Unavailable | Ambiguous):
-                self._slot.failed(flight.open, now, None)
+                flight.open.doubt = flight.open.doubt or isinstance(outcome, Ambiguous)
+                self._slot.failed(flight.open, now, None, answered=True)
                 if not flight.open.reasons:
                     left.append(flight)
                     continue

@@ -198,16 +198,25 @@ class Slot:
                 head.doubt = False
                 head.block(*(Reason(CODE_OF_CATEGORY[kind], said) for said, kind in ((code, category), *others)))
             case Unavailable(retry_after_s=seconds):
-                self.failed(head, now, seconds)
+                self.failed(head, now, seconds, answered=True)
             case Ambiguous():
                 head.doubt = True
-                self.failed(head, now, None)
+                self.failed(head, now, None, answered=True)
         self.advance(lane, now)
 
-    def failed(self, head: Open, now: float, retry_after_s: float | None) -> None:
-        """It did not go through: wait; an attempt is burned only when others succeeded meanwhile."""
+    @property
+    def is_cornered(self) -> bool:
+        """Whether the window is nearly full: nothing else can succeed until something in it gives way."""
+        return len(self.offsets) * 10 > self.settings.window_records * 9
+
+    def failed(self, head: Open, now: float, retry_after_s: float | None, *, answered: bool) -> None:
+        """It did not go through: wait.
+
+        An attempt is burned when others succeeded meanwhile, or when the target speaks (*answered*) of nothing but
+        failing records; never by an outage.
+        """
         head.tries += 1
-        if self.successes > head.mark:
+        if self.successes > head.mark or (answered and self.is_cornered):
             head.attempts += 1
         if head.attempts >= self.settings.most_attempts:
             head.block(Reason(KEEPS_FAILING))

@@ -59,6 +59,6 @@ class BulkGate:
             for partition in partitions:
                 newer = then.get(partition)
                 due = newer.offset if newer is not None else ends[partition]
-                if committed[partition].offset < due and due > 0:
+                if due > 0 and (partition not in committed or committed[partition].offset < due):
                     return False
         return True

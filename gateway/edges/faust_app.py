@@ -23,7 +23,6 @@ from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.types import EventT, Message
-from yarl import URL
 
 from gateway.config import Config
 from gateway.edges.telemetry import logger
@@ -98,7 +97,7 @@ def _settings(config: Config) -> dict[str, Any]:
     session_s = config.kafka.session_timeout_ms / 1000
     return {
         "id": f"{config.kafka.group_prefix}.tower",
-        "broker": [URL(f"kafka://{server.strip()}") for server in config.kafka.bootstrap_servers.split(",")],
+        "broker": ";".join(f"kafka://{server.strip()}" for server in config.kafka.bootstrap_servers.split(",")),
         "broker_session_timeout": session_s,
         "broker_heartbeat_interval": min(HEARTBEAT_S, session_s / 3),
         "broker_rebalance_timeout": max(5.0, session_s * 2),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from gateway.errors import Problem
@@ -25,6 +26,7 @@ from gateway.intake.makers import (
     Test,
     Tree,
     add_missing,
+    always,
     chain,
     fixed_rows,
     getter,
@@ -54,6 +56,7 @@ class Compiled:
 
 
 _NATIONAL_NAME = {"occurred_at": "updated_at", "type": "event_type"}
+_REMEMBERED = 1_024
 KEY_FIELDS = ("pupil_code", "school_code", "school_year", "grade_code")
 
 
@@ -142,9 +145,9 @@ class _Compiler:
     def _maker(self, field: str, rule: Rule, steps: Sequence[Step], kind: str) -> Maker:
         default = self._literal(rule, rule.default, kind)
         if rule.value is not None:
-            made = self._constant(rule, steps, kind)
-            return lambda item, root, found: made
-        maker = self._chained(field, rule, tuple(steps), default)
+            maker = always(self._constant(rule, steps, kind))
+        else:
+            maker = self._chained(field, rule, tuple(steps), default)
         if rule.when is None:
             return maker
         test = self._test(rule.when)
@@ -157,7 +160,9 @@ class _Compiler:
             return long
         if rule.table is None and not rule.via and steps[0] is _TEXT:
             return short(path, long, remembered_clean, (safe_length(steps[1:]), default, self.nothing))
-        return short(path, long, steps[0], (safe_length(steps[1:]), default, self.nothing))
+        few = functions.FUNCTIONS[rule.via[0].name].few_values if rule.via else rule.table is not None
+        step = lru_cache(maxsize=_REMEMBERED)(steps[0]) if few else steps[0]
+        return short(path, long, step, (safe_length(steps[1:]), default, self.nothing))
 
     def _literal(self, rule: Rule, text: str | None, kind: str) -> object:
         """A default as the field's type; text is the national value, not the vendor's word."""
@@ -175,10 +180,11 @@ class _Compiler:
         value: object = rule.value
         for step in steps:
             value = step(value)
+            value = value.value if isinstance(value, Note) else value
             if value is None or isinstance(value, Refusal):
                 self.faults.add(rule.node, "the value does not go through its functions")
                 return None
-        return value.value if isinstance(value, Note) else value
+        return value
 
     def _source(self, paths: Sequence[str]) -> Getter:
         for path in paths:

@@ -87,7 +87,13 @@ def identity_number() -> Step:
     return step
 
 
-@function("string", example("27", "27"), example("TT 22/2021/TT-BGDĐT", "22"), example("Thông tư 22/2021", "22"))
+@function(
+    "string",
+    example("27", "27"),
+    example("TT 22/2021/TT-BGDĐT", "22"),
+    example("Thông tư 22/2021", "22"),
+    few_values=True,
+)
 def circular() -> Step:
     """The number of the assessment circular, two digits."""
 
@@ -117,7 +123,7 @@ def uuid() -> Step:
     return step
 
 
-@function("string", example(8, "08"), example("Khối 10", "10"), example("13", Refusal("DQ-11")))
+@function("string", example(8, "08"), example("Khối 10", "10"), example("13", Refusal("DQ-11")), few_values=True)
 def grade() -> Step:
     """A grade as two digits, 01 to 12."""
 
@@ -132,7 +138,9 @@ def grade() -> Step:
     return step
 
 
-@function("string", example("79", "79"), example("49", Note("48", "DQ-29")), example("03", Refusal("DQ-11")))
+@function(
+    "string", example("79", "79"), example("49", Note("48", "DQ-29")), example("03", Refusal("DQ-11")), few_values=True
+)
 def province_code() -> Step:
     """A province code of today; one from before 1/7/2025 is moved by table, with a warning (DQ-29)."""
     new, old = code_lists()["province_new"], code_lists()["province_old_to_new"]
@@ -154,6 +162,7 @@ def province_code() -> Step:
     example("15", "Toán", list="subject_thcs"),
     example("99", "GD địa phương", list="subject_thcs"),
     example("99", "Nội dung giáo dục của địa phương", list="subject_thcs", longest=50),
+    few_values=True,
 )
 def subject_name(*, list: str, longest: int = 20) -> Step:  # noqa: A002  the word the mapping uses
     """The official name of a subject code; above *longest* characters the short one (DQ-31)."""

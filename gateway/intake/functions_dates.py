@@ -106,7 +106,7 @@ def _birth_step(precision: Literal["day", "month", "year"], *, excel: bool) -> S
     return step
 
 
-@function("string", example("2025 - 2026", "2025-2026"), example("2025-2027", Refusal("DQ-27")))
+@function("string", example("2025 - 2026", "2025-2026"), example("2025-2027", Refusal("DQ-27")), few_values=True)
 def school_year() -> Step:
     """A school year as YYYY-YYYY; two years that do not follow each other are refused (DQ-27)."""
 

@@ -6,7 +6,6 @@ the same content.  Sources: TT 27/2020 art. 7 (whole numbers), TT 22/2021 art. 5
 
 import re
 from decimal import Decimal
-from functools import lru_cache
 
 from gateway.intake.registry import example, function
 from gateway.intake.values import NOT_LISTED, Refusal, Step, as_text, word
@@ -35,12 +34,10 @@ def mark_text(value: str, decimals: int) -> str | Refusal:
     return format(abs(rounded), "f") if rounded == number else TOO_FINE
 
 
-@lru_cache(maxsize=4_096)
 def _secondary(value: str) -> str | Refusal:
     return _WORDS.get(word(value)) or mark_text(value, 1)
 
 
-@lru_cache(maxsize=4_096)
 def _test(value: str) -> str | Refusal:
     return "M" if word(value) in {"m", "miễn"} else mark_text(value, 0)
 
@@ -54,6 +51,7 @@ def _test(value: str) -> str | Refusal:
     example("85", Refusal("DQ-08")),
     example("9.42", Refusal("DQ-09")),
     example("giỏi", Refusal("DQ-11")),
+    few_values=True,
 )
 def secondary_mark() -> Step:
     """A secondary mark: 0.0…10.0, or Đ, CĐ, or M for exempt."""
@@ -75,6 +73,7 @@ def secondary_mark() -> Step:
     example("m", "M"),
     example("7.5", Refusal("DQ-09")),
     example("11", Refusal("DQ-08")),
+    few_values=True,
 )
 def primary_test_mark() -> Step:
     """A primary year-end test mark: a whole number 0…10, or M for exempt."""

@@ -58,6 +58,11 @@ def add_missing(values: Mapping[str, Any], due: Sequence[str], prefix: str, foun
         found += [Problem("DQ-33", prefix + name) for name in empty if prefix + name not in refused]
 
 
+def always(value: object) -> Maker:
+    """The same *value* for every item."""
+    return lambda item, root, found: value
+
+
 def is_nothing(value: object, nothing: frozenset[str]) -> bool:
     """Whether *value* is missing, empty or a word the mapping declares blank."""
     return value is None or (isinstance(value, str) and len(value) < _LONGEST_BLANK and value.strip() in nothing)

@@ -50,6 +50,9 @@ class Faults:
         except (yaml.YAMLError, RecursionError):
             self.found.append(Fault(file, 0, "", "is not YAML"))
             return Node({}, file, 0, "")
+        if root is not None and _refers_to_itself(root, ()):
+            self.found.append(Fault(file, 1, "", "an alias contains itself"))
+            root = None
         return Node({}, file, 1, "") if root is None else self._node(root, file, "")
 
     def _node(self, node: yaml.Node, file: str, path: str) -> Node:
@@ -127,3 +130,16 @@ class Faults:
             self.add(node, f"must be one of {', '.join(sorted(allowed))}{candidates(value, allowed)}")
             return default
         return value
+
+
+def _refers_to_itself(node: yaml.Node, above: tuple[int, ...]) -> bool:
+    if id(node) in above:
+        return True
+    inside = (*above, id(node))
+    match node:
+        case yaml.SequenceNode():
+            return any(_refers_to_itself(item, inside) for item in node.value)
+        case yaml.MappingNode():
+            return any(_refers_to_itself(item, inside) for _, item in node.value)
+        case _:
+            return False

@@ -37,6 +37,8 @@ class Function:
     doc: str
     parameters: Mapping[str, inspect.Parameter]
     examples: tuple[Example, ...]
+    few_values: bool
+    """True where a year's records repeat few inputs, so that results are worth remembering."""
 
 
 FUNCTIONS: dict[str, Function] = {}
@@ -47,13 +49,15 @@ def example(given: object, result: object, **arguments: object) -> Example:
     return Example(given, result, arguments)
 
 
-def function(gives: Kind, *examples: Example) -> Callable[[Factory], Factory]:
+def function(gives: Kind, *examples: Example, few_values: bool = False) -> Callable[[Factory], Factory]:
     """Registers a factory under its own name."""
 
     def register(factory: Factory) -> Factory:
         name = factory.__name__
         parameters = inspect.signature(factory).parameters
-        FUNCTIONS[name] = Function(name, gives, factory, inspect.getdoc(factory) or "", parameters, examples)
+        FUNCTIONS[name] = Function(
+            name, gives, factory, inspect.getdoc(factory) or "", parameters, examples, few_values
+        )
         return factory
 
     return register

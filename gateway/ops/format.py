@@ -16,6 +16,8 @@ from rich.tree import Tree
 from gateway.edges.operator_stream import BytesFound, HeadFound
 from gateway.ops.story import AtTarget, Source, Story
 
+PIPED_COLUMNS = 240
+
 _COLOURS: Mapping[str, str] = {
     "accepted": "green",
     "duplicate": "green",
@@ -34,8 +36,8 @@ def print_json(value: object) -> None:
 
 
 def console() -> Console:
-    """Where people read."""
-    return Console(highlight=False, soft_wrap=True)
+    """Where people read; a pipe or a file gets rows that are not broken."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
 
 
 def text(value: object) -> str:
@@ -135,7 +137,10 @@ def _add_head(branch: Tree, head: HeadFound) -> None:
     branch.add(escape(head.position))
     values = msgspec.to_builtins(head)
     del values["position"]
-    add_facts(branch, {name: ", ".join(value) if isinstance(value, list) else value for name, value in values.items()})
+    add_facts(
+        branch,
+        {name: ", ".join(value) if isinstance(value, (list, tuple)) else value for name, value in values.items()},
+    )
 
 
 def _add_target(tree: Tree, at: AtTarget) -> None:

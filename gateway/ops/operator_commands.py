@@ -303,6 +303,7 @@ def replay_plan(
 
 @replay_app.command("run")
 def replay_run(
+    *,
     reason_given: ReasonOption,
     by: ByOption,
     ids: IdsOption = None,
@@ -312,7 +313,6 @@ def replay_run(
     vendor: VendorOption = None,
     wait_s: WaitOption = 0.0,
     config: ConfigOption = DEFAULT_CONFIG,
-    *,
     as_json: JsonOption = False,
 ) -> None:
     """Order the release of parked records; with --wait, exit code 0 means that all of them are settled."""

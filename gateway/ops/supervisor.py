@@ -24,6 +24,9 @@ from gateway.edges.clock import monotonic_s
 PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 WORKER_COMMAND: Final = (sys.executable, "-m", "gateway.ops.worker")
 STATE_FILE: Final = "workers.json"
+NEEDS_A_PERSON: Final = 2
+"""A worker's exit code when somebody has to mend configuration, topics or migrations (ops/worker.py)."""
+HELPLESS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,13 @@ class Supervisor:
     def pids(self) -> dict[str, int]:
         """The process id of each worker that lives now."""
         return {name: child.pid for name, child in self._children.items() if child.returncode is None}
+
+    def helpless(self) -> list[str]:
+        """Workers that ended three times in a row with the exit code that asks for a person."""
+        codes: dict[str, list[int]] = {}
+        for death in self.deaths:
+            codes.setdefault(death.worker, []).append(death.code)
+        return sorted(name for name, ends in codes.items() if ends[-HELPLESS:] == [NEEDS_A_PERSON] * HELPLESS)
 
     async def start(self) -> None:
         """Start every worker; returns once each was started once."""

@@ -22,10 +22,10 @@ from gateway.config import Config, load_config
 from gateway.edges.ledger import hold_while_down, pending_migrations
 from gateway.edges.telemetry import configure_logs, logger
 from gateway.errors import GatewayError
+from gateway.ops.supervisor import NEEDS_A_PERSON
 
 DRAINED: Final = 0
 BUG: Final = 1
-NEEDS_A_PERSON: Final = 2
 ORPHAN_GRACE_S: Final = 15.0
 """How long a worker without supervisor may drain before it ends itself."""
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from gateway.config import Config
 from gateway.edges import ledger
@@ -209,8 +210,11 @@ async def _drained(config: Config, vendor: str, records: int, workers: Workers) 
     group = f"{config.kafka.group_prefix}.intake"
 
     async def committed() -> int:
-        offsets = await admin.list_consumer_group_offsets(group, partitions=partitions)
-        return sum(max(0, offsets[partition].offset) for partition in partitions)
+        try:
+            offsets = await admin.list_consumer_group_offsets(group, partitions=partitions)
+        except GroupCoordinatorNotAvailableError:  # the group's first member has not come yet
+            return 0
+        return sum(max(0, offset.offset) for offset in offsets.values())
 
     try:
         warm = await _reach(committed, max(1, int(records * WARM_SHARE)))

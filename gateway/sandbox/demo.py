@@ -214,7 +214,7 @@ async def _started(stand: _Stand) -> AsyncIterator[_Running]:
         stack.push_async_callback(workers.stop)
         board.tell(f"workers are started: {', '.join(sorted(workers.pids()))}")
         targets = [neighbours[name] for name in config.targets]
-        watch = Watch(config, pool, consumer, targets, board, publisher.sent, STILL_S)
+        watch = Watch(config, pool, consumer, targets, board, publisher.sent, workers, STILL_S)
         board.figures.planned = sum(script.events(wave) for wave in Wave if wave is not Wave.REPAIR)
         yield _Running(config, script, publisher, neighbours, workers, watch)
 

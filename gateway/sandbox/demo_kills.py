@@ -28,6 +28,9 @@ class Workers(Protocol):
     def pids(self) -> dict[str, int]:
         """Who lives now."""
 
+    def helpless(self) -> list[str]:
+        """Who cannot run until a person mends something."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kill:

@@ -24,6 +24,7 @@ from gateway.record import MAPPED_TOPIC, NATIONAL_TOPIC, State
 from gateway.sandbox.checker import Sent
 from gateway.sandbox.demo_board import Board
 from gateway.sandbox.demo_evidence import LedgerLook, look, read_tallies, without_state
+from gateway.sandbox.demo_kills import Workers
 from gateway.sandbox.demo_simulators import Simulator
 
 LOOK_S: Final = 1.0
@@ -45,12 +46,16 @@ class Watch:
     targets: Sequence[Simulator]
     board: Board
     sent: Sequence[Sent]
+    workers: Workers
     still_s: float
     changed_s: float = 0.0
     """When something was last seen to change (monotonic)."""
 
     async def glance(self) -> None:
-        """Bring the display up to date."""
+        """Bring the display up to date; raises StuckError when a worker cannot run at all."""
+        if helpless := self.workers.helpless():
+            message = f"cannot run until somebody mends what its log says: {', '.join(helpless)}"
+            raise StuckError(message)
         figures, before = self.board.figures, repr(self.board.figures)
         figures.produced = len(self.sent)
         figures.mapped = await self._end_of(MAPPED_TOPIC)

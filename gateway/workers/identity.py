@@ -57,13 +57,16 @@ async def serve(config: Config, registry: Registry, stop: asyncio.Event) -> None
     group = SlotGroup(
         config.kafka, group=STAGE, topics=[MAPPED_TOPIC], run_slot=run_slot, drain_s=config.delivery.drain_s
     )
+    work = [group.run(stop), resolver.run(), _listen(config.ledger.url, bells)]
+    tasks = [asyncio.ensure_future(one) for one in work]
     try:
-        async with asyncio.TaskGroup() as beside:
-            tasks = [beside.create_task(resolver.run()), beside.create_task(_listen(config.ledger.url, bells))]
-            await group.run(stop)
-            for task in tasks:
-                task.cancel()
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:  # only the group ends by itself; an error of any ends the process (design rule 11)
+            task.result()
     finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await pool.close()
 
 
@@ -80,8 +83,13 @@ async def _listen(url: str, bells: Mapping[int, asyncio.Event]) -> None:
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
                 await connection.execute(f"LISTEN {ORDERS_CHANNEL}")
                 async for notice in connection.notifies():
-                    stage, _, slot = notice.payload.split("|")
-                    if stage == STAGE and (bell := bells.get(int(slot))):
+                    if bell := _rung(notice.payload, bells):
                         bell.set()
         except psycopg.OperationalError:
             await asyncio.sleep(LISTEN_AGAIN_S)
+
+
+def _rung(payload: str, bells: Mapping[int, asyncio.Event]) -> asyncio.Event | None:
+    """The bell that ``stage|target|slot`` rings; None when it is another stage's or no such text."""
+    stage, _, slot = (*payload.split("|"), "", "")[:3]
+    return bells.get(int(slot)) if stage == STAGE and slot.isdecimal() else None

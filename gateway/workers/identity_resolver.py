@@ -14,12 +14,12 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from gateway.config import Config
 from gateway.edges import clock
-from gateway.edges.identity_verdicts import Answer, Kept, VerdictStore
+from gateway.edges.identity_verdicts import Answer, Kept
 from gateway.edges.ledger import hold_while_down
 from gateway.edges.telemetry import logger
 from gateway.identity.plan import ClaimKey
@@ -45,6 +45,19 @@ class Registry(Protocol):
         """Who stands behind each of *codes*."""
 
 
+class Store(Protocol):
+    """Where verdicts are kept: the ledger, or its fake."""
+
+    async def known(self, keys: Sequence[ClaimKey], now: datetime) -> dict[ClaimKey, Kept]:
+        """The unexpired verdicts of *keys*."""
+
+    async def store(self, answers: Sequence[Answer], *, purpose: str, request_id: uuid.UUID, now: datetime) -> None:
+        """Keep *answers* and their audit."""
+
+    async def forget(self, keys: Sequence[ClaimKey]) -> None:
+        """Drop verdicts."""
+
+
 @dataclass(slots=True)
 class _Pending:
     claim: Claim
@@ -55,7 +68,7 @@ class _Pending:
 class Resolver:
     """Looks claims up in batches and remembers the verdicts; shared by all slots of a process."""
 
-    def __init__(self, registry: Registry, store: VerdictStore, config: Config) -> None:
+    def __init__(self, registry: Registry, store: Store, config: Config) -> None:
         self._registry = registry
         self._store = store
         self._settings = config.registry

@@ -194,8 +194,7 @@ class IdentitySlot:
     def _decide(self, item: Item, hand: _Hand, draft: Draft) -> None:
         step = hand.desk.arrive(item.event)
         for row in step.replaced:
-            if old := self._item(row, hand):
-                draft.replace(row, old, by=item.event.offset)
+            draft.replace(row, self._readable(row, hand), by=item.event.offset)
         draft.streamed(step, item)
 
     def _park_unread(self, record: Record, hand: _Hand, draft: Draft) -> None:
@@ -235,8 +234,7 @@ class IdentitySlot:
             return "still undecodable"
         step = hand.desk.retry(row, item.event)
         for old in step.replaced:
-            if replaced := self._item(old, hand):
-                draft.end(old, replaced.head, State.SUPERSEDED)
+            draft.end(old, self._readable(old, hand).head, State.SUPERSEDED)
         self._ask_if_waiting(row, item, hand)
         return draft.retried(step, row, item)
 
@@ -295,6 +293,14 @@ class IdentitySlot:
         if row.offset in hand.items:
             return hand.items[row.offset]
         return self._open(hand.stored[row.offset])
+
+    def _readable(self, row: Row, hand: _Hand) -> Item:
+        """The item of a row that could be read when it was parked."""
+        item = self._item(row, hand)
+        if item is None:
+            message = f"the row parked at {MAPPED_TOPIC}-{self._slot.number}@{row.offset} can no longer be read"
+            raise GatewayError(message)
+        return item
 
     def _open(self, stored: Stored) -> Item | None:
         value = self._ledger.unseal(stored)

@@ -9,6 +9,7 @@ in ``vendor.<v>.rejected``.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -50,12 +51,15 @@ async def run(config: Config, stop: asyncio.Event) -> None:
 
     names = [vendor_topic(vendor, kind) for vendor in connectors for kind in ("records", "bulk")]
     group = SlotGroup(config.kafka, group=STAGE, topics=names, run_slot=run_slot, drain_s=config.delivery.drain_s)
-    watching = asyncio.ensure_future(gate.watch())
+    watching = asyncio.create_task(gate.watch())
+    watching.add_done_callback(lambda _: stop.set())  # it ends only by a bug: so does the worker
     try:
         await group.run(stop)
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        if not watching.done():
+            watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
 
 
 async def take_over(slot: AssignedSlot, producer: SlotProducer, one_at_a_time: asyncio.Lock) -> None:

@@ -321,9 +321,34 @@ async def test_an_outage_of_the_registry_holds_only_unknown_pupils_and_ends_by_i
     assert site.open_rows() == {during[0].event_id: ("waiting", "ID-01")}
     site.registry.faults()
     found = await settled(site, [first, *during])
+    site.workers[-1].terminate()
 
     assert found.parked == {}
     assert len(found.published) == 3
+    assert await asyncio.to_thread(site.workers[-1].wait, 20) == 0, site.log()
+    assert "Mẫu" not in site.log()
+
+
+async def test_above_the_high_water_mark_the_stream_holds_instead_of_parking_more(site: Site) -> None:
+    pupils = [pupil(number, "known") for number in range(200, 350)]
+    fill_registry(site, School(pupils))
+    settings = site.path.read_text().replace("batch_records: 100", "batch_records: 5")
+    site.path.write_text(settings.replace("high_water: 4000", "high_water: 40"))
+    site.registry.faults(down=True)
+    sent = [make(child, number, 1, slots=SLOTS) for number, child in enumerate(pupils)]
+    site.start()
+    await site.publish(sent)
+    async with asyncio.timeout(DEADLINE_S):
+        while len(site.open_rows()) < 40:
+            await asyncio.sleep(0.1)
+
+    await asyncio.sleep(2)  # long enough for ten more turns of every slot
+    held = len(site.open_rows())
+    site.registry.faults()
+    found = await settled(site, sent)
+
+    assert held <= 40 + SLOTS * 5
+    assert len(found.published) == len(sent)
 
 
 async def test_orders_release_after_a_fresh_look_up_and_discard_frees_the_lane(site: Site) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -17,7 +18,7 @@ check.command()(check_command)
 RUN = CliRunner()
 
 
-def run_check(tmp_path: Path, *rows: dict[str, object]) -> tuple[int, list[dict[str, object]]]:
+def run_check(tmp_path: Path, *rows: dict[str, object]) -> tuple[int, list[dict[str, Any]]]:
     file = tmp_path / "rows.json"
     file.write_bytes(vnedu_message(list(rows)))
     result = RUN.invoke(check, ["--connector", "vnedu_flat_thcs", "--path", str(CONNECTORS), "--json", str(file)])
@@ -48,7 +49,7 @@ def test_check_of_a_rejected_record_ends_with_1_and_says_what_to_fix(tmp_path: P
 
     assert code == 1
     assert result["record"] is None
-    (problem,) = result["problems"]  # type: ignore[misc]
+    (problem,) = result["problems"]
     assert problem.keys() >= {"code", "severity", "field", "owner", "fix_vi", "fix_en"}
     assert (problem["code"], problem["field"]) == ("DQ-08", "subjects[15].mark_year")
 
@@ -89,3 +90,34 @@ def test_a_differing_case_shows_its_difference_until_it_is_written(tmp_path: Pat
     assert '-  "outcome": "parked"' in differing.stdout
     assert RUN.invoke(app, [*arguments, "--write"]).exit_code == 0
     assert RUN.invoke(app, arguments).exit_code == 0
+
+
+def test_list_is_readable_without_json() -> None:
+    assert "vnedu_flat_thcs  json  secondary" in RUN.invoke(app, ["list", "--path", str(CONNECTORS)]).stdout
+
+
+def test_a_name_and_all_together_are_refused() -> None:
+    assert RUN.invoke(app, ["lint", "vnedu_flat_thcs", "--all", "--path", str(CONNECTORS)]).exit_code == 2
+
+
+def test_a_connector_without_cases_does_not_pass(tmp_path: Path) -> None:
+    shutil.copytree(CONNECTORS / "hocba_xml_primary", tmp_path / "hocba_xml_primary")
+    shutil.rmtree(tmp_path / "hocba_xml_primary/cases")
+    result = RUN.invoke(app, ["test", "--path", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert "has no cases" in result.stderr
+
+
+def test_a_case_without_golden_file_does_not_pass(tmp_path: Path) -> None:
+    shutil.copytree(CONNECTORS / "hocba_xml_primary", tmp_path / "hocba_xml_primary")
+    (tmp_path / "hocba_xml_primary/cases/03-clean.expected.json").unlink()
+
+    assert RUN.invoke(app, ["test", "--path", str(tmp_path)]).exit_code == 1
+
+
+def test_a_folder_without_connectors_says_how_to_name_another(tmp_path: Path) -> None:
+    result = RUN.invoke(app, ["list", "--path", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert "name another with --path" in result.stderr

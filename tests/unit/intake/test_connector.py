@@ -1,5 +1,6 @@
 """A connector end to end: keys, order, authority, cancels, evidence, and everything that is refused whole."""
 
+import shutil
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.edges.connector_files import load_connectors
 from gateway.errors import Problem
 from gateway.intake import Duplicate, Items, Mapped, Rejected, RejectedWhole
 from gateway.intake.connector import INLINE_BYTES
@@ -320,10 +322,6 @@ def test_a_cancel_under_a_temporary_code_is_held() -> None:
 
 
 def test_a_compulsory_subject_can_be_made_a_reason_to_reject(tmp_path: Path) -> None:
-    import shutil
-
-    from gateway.edges.connector_files import load_connectors
-
     shutil.copytree(CONNECTORS / "vnedu_flat_thcs", tmp_path / "vnedu_flat_thcs")
     profile = tmp_path / "vnedu_flat_thcs/connector.yaml"
     profile.write_text(profile.read_text(encoding="utf-8") + "severities: {DQ-32: reject}\n", encoding="utf-8")
@@ -352,3 +350,14 @@ def test_an_outcome_does_not_depend_on_what_came_before() -> None:
     vnedu().process(vnedu_message([row(5)]), PLACE, PUBLISHED_MS)
 
     assert vnedu().process(value, PLACE, PUBLISHED_MS) == first
+
+
+def test_a_record_without_school_or_birth_lists_both() -> None:
+    assert codes(rejected(row(ma_truong=None, ngay_sinh=""))) == ["DQ-33:school_code", "DQ-33:birth_date"]
+
+
+def test_counting_unknown_fields_is_bounded() -> None:
+    outcome = vnedu().process(vnedu_message([row(1) | {f"la_{n}": n for n in range(500)}]), PLACE, PUBLISHED_MS)
+
+    assert isinstance(outcome, Items)
+    assert len(outcome.unknown_fields) == 64

@@ -1,4 +1,4 @@
-"""Every function of the mapping language does what its examples say, and the catalogue knows each code it refuses with."""
+"""Every function of the mapping language does what its examples say; the catalogue knows each code it refuses with."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_every_function_has_a_description_and_examples() -> None:
     "value", [{}, [], [1], {"a": {}}, 10**60, True, "", "   ", "\u0660\u0661", "\x00", "9" * 5_000]
 )
 def test_a_function_takes_any_value(name: str, value: object) -> None:
-    required = {"subject_name": {"list": "subject_thcs"}, "blank": {"words": ["-"]}}
+    required: dict[str, dict[str, object]] = {"subject_name": {"list": "subject_thcs"}, "blank": {"words": ["-"]}}
     result = FUNCTIONS[name].factory(**required.get(name, {}))(value)
 
     match result:

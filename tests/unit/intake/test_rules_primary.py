@@ -5,14 +5,10 @@ import re
 import pytest
 
 from gateway.intake import Mapped, Rejected
-from gateway.intake.rules_primary import COMPULSORY, TESTED, expected_overall
+from gateway.intake.rules_primary import COMPULSORY, GENERAL, QUALITIES, SPECIFIC, TESTED, expected_overall
 from tests.unit.intake.loaded import codes, document, from_xml
 
-TRAITS = (
-    "competency_autonomy_self_study competency_communication_cooperation competency_problem_solving_creativity "
-    "competency_language competency_mathematics competency_science competency_aesthetics competency_physical "
-    "quality_patriotism quality_compassion quality_diligence quality_honesty quality_responsibility"
-).split()
+TRAITS = (*GENERAL, *SPECIFIC, *QUALITIES)
 
 
 def subjects(grade: str, mark: str = "9", level: str = "T", **levels: str) -> dict[str, dict[str, object]]:

@@ -4,7 +4,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from gateway.intake.rules_secondary import adjusted_level, expected_year, study_level
+from gateway.errors import Problem
+from gateway.intake.rules_secondary import adjusted_level, expected_year, judge, study_level
 from tests.unit.intake.loaded import codes, items, mapped, rejected, row
 
 PASSED = [True] * 4
@@ -131,3 +132,40 @@ def test_a_disability_not_assessed_lifts_the_study_levels_only() -> None:
 
 def test_a_refused_mark_leaves_the_study_level_open() -> None:
     assert codes(rejected(marked(toan="85"))) == ["DQ-08:subjects[15].mark_year"]
+
+
+THPT_SCORED = ("19", "15", "69", "40", "47", "41", "35", "36", "100")
+THPT_COMMENT = ("88", "91", "99")
+
+
+def thpt(*without: str, **changes: object) -> dict[str, object]:
+    """A grade 10 body of steady 7.0 with the subjects of an upper secondary school."""
+    marks = dict.fromkeys(THPT_SCORED, "7.0") | dict.fromkeys(THPT_COMMENT, "Đ")
+    rows = [
+        {"subject_code": code, "mark_term1": mark, "mark_term2": mark, "mark_year": mark}
+        for code, mark in marks.items()
+        if code not in without
+    ]
+    levels = dict.fromkeys(("study_result_term1", "study_result_term2", "study_result_year"), "K")
+    conduct = dict.fromkeys(("conduct_result_term1", "conduct_result_term2", "conduct_result_year"), "T")
+    results = levels | conduct | {"subjects": rows} | changes
+    return {"education_level": "04", "disability_not_assessed": False, "promoted": True, "results": results}
+
+
+def test_upper_secondary_needs_four_chosen_subjects() -> None:
+    assert judge(thpt(), {}, frozenset()) == []
+    assert judge(thpt("100"), {}, frozenset()) == [Problem("DQ-32", "subjects")]
+    assert judge(thpt("40"), {}, frozenset()) == [Problem("DQ-32", "subjects[40]")]
+
+
+def test_subject_codes_belong_to_a_level() -> None:
+    body = thpt()
+    body["results"]["subjects"].append({"subject_code": "66"})  # type: ignore[index]
+
+    assert judge(body, {}, frozenset()) == [Problem("DQ-30", "subjects[#12].subject_code")]
+
+
+def test_without_a_chosen_subject_the_study_level_is_open() -> None:
+    stated_too_high = dict.fromkeys(("study_result_term1", "study_result_term2", "study_result_year"), "T")
+
+    assert judge(thpt("100", **stated_too_high), {}, frozenset()) == [Problem("DQ-32", "subjects")]
