@@ -113,9 +113,6 @@ def supersede(lane: Lane) -> list[Open]:
 
 def admit(lane: Lane, rows: Iterable[ParkedRow], known: Mapping[str, Known]) -> list[Open]:
     """Put the loaded *rows* into *lane*, before what has arrived since; returns the arrivals that are such rows.
-
-    While a blocked row is open nothing that came after it can have been sent, wherever the former owner's horizon
-    lay: a newer version leaves only when the end of the one it replaces is committed.
     """
     lane.loading = False
     for record_id, said in known.items():
@@ -134,9 +131,6 @@ def admit(lane: Lane, rows: Iterable[ParkedRow], known: Mapping[str, Known]) -> 
         if row.entry.version not in lane.knows(row.entry.record_id).finals:
             loaded.append(_opened(row))
     arrivals = [open_ for open_ in arrivals if open_ not in repeated]
-    if any(open_.reasons for open_ in loaded):
-        for open_ in arrivals:
-            open_.doubt = False
     loaded.sort(key=lambda open_: (not (open_.reasons or open_.doubt), open_.entry.offset))
     lane.queue = flying + loaded + arrivals
     return repeated

@@ -36,6 +36,7 @@ class Slot:
         self.loads: list[LoadLane] = []
         self.successes = 0
         self._inherited = 0
+        self._blocked: set[int] = set()
         self._horizon = 0
         self._raising = False
         self._beyond: list[Lane] = []
@@ -46,6 +47,7 @@ class Slot:
         self.parked = set(event.parked)
         if not self.settings.packets:
             self._inherited = self._horizon = event.horizon
+            self._blocked = self.parked.difference(event.live)
         for token in event.live:
             self.lane(token)
 
@@ -78,12 +80,18 @@ class Slot:
             if lane.has(entry):
                 continue
             self.offsets.open(entry.offset, entry.size)
-            doubt = entry.offset < self._inherited and not lane.queue
-            lane.queue.append(Open(entry, doubt=doubt))
+            lane.queue.append(Open(entry, doubt=self._may_be_sent(lane, entry.offset)))
         self.offsets.position = max(self.offsets.position, event.position)
         for lane in touched.values():
             self.advance(lane, now)
         self._raise_ahead()
+
+    def _may_be_sent(self, lane: Lane, offset: int) -> bool:
+        """Whether the former owner may have sent it: only the first of a lane, because a lane moves on only when
+        everything decided about it is committed; and none of a lane that stood blocked.
+        """
+        first = all(open_.row for open_ in lane.queue)
+        return offset < self._inherited and first and lane.token not in self._blocked
 
     def loaded(self, event: LaneLoaded, now: float) -> None:
         """The parked rows of a lane."""

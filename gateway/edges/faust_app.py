@@ -126,6 +126,7 @@ class Tower:
         self._project = project
         self._inbox: asyncio.Queue[Message] = asyncio.Queue(INBOX_RECORDS)
         self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        Path(config.state_dir).mkdir(parents=True, exist_ok=True)  # Faust makes its own folder in it and no parents
         self._app = faust.App(loop=asyncio.get_running_loop(), **_settings(config))
         self._app.transport = _CommittedTransport(self._app.conf.broker_consumer, self._app)
         heard = self._app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")

@@ -43,9 +43,12 @@ class PupilRegistry:
         self._exchange = Exchange(client, total_s=timeout_s, max_answer_bytes=_MAX_ANSWER_BYTES)
         self._decoder = msgspec.json.Decoder(_Answer)
 
-    async def lookup(self, codes: Sequence[str]) -> dict[str, list[Candidate]] | Unavailable:
-        """Who stands behind each of *codes*: every code is a key of the answer, with none, one or several people."""
-        body = {"pupil_codes": list(codes), "purpose": self._purpose, "request_id": str(uuid.uuid4())}
+    async def lookup(self, codes: Sequence[str], request_id: uuid.UUID) -> dict[str, list[Candidate]] | Unavailable:
+        """Who stands behind each of *codes*: every code is a key of the answer, with none, one or several people.
+
+        *request_id* names this one exchange, there and in our audit.
+        """
+        body = {"pupil_codes": list(codes), "purpose": self._purpose, "request_id": str(request_id)}
         headers = {"content-type": "application/json", "authorization": f"Bearer {self._token}"}
         match await self._exchange.ask("POST", _PATH, content=msgspec.json.encode(body), headers=headers):
             case Answered(status=200, body=answer):

@@ -41,7 +41,9 @@ log = logger(__name__)
 class Registry(Protocol):
     """What the resolver asks: the registry edge, or its fake."""
 
-    async def lookup(self, codes: Sequence[str]) -> Mapping[str, Sequence[Candidate]] | Unavailable:
+    async def lookup(
+        self, codes: Sequence[str], request_id: uuid.UUID
+    ) -> Mapping[str, Sequence[Candidate]] | Unavailable:
         """Who stands behind each of *codes*."""
 
 
@@ -145,7 +147,8 @@ class Resolver:
     async def _ask_until_answered(self, codes: Sequence[str]) -> None:
         while True:
             await self._pace()
-            match await self._registry.lookup(codes):
+            request_id = uuid.uuid4()
+            match await self._registry.lookup(codes, request_id):
                 case Unavailable(retry_after_s, reason):
                     self._failures += 1
                     if self._failures == 1:
@@ -153,7 +156,7 @@ class Resolver:
                     await asyncio.sleep(backoff_s(self._failures, clock.dice(), retry_after_s))
                 case answer:
                     self._failures = 0
-                    await self._take(answer)
+                    await self._take(answer, request_id)
                     return
 
     async def _pace(self) -> None:
@@ -164,7 +167,7 @@ class Resolver:
         if start_s > now_s:
             await asyncio.sleep(start_s - now_s)
 
-    async def _take(self, answer: Mapping[str, Sequence[Candidate]]) -> None:
+    async def _take(self, answer: Mapping[str, Sequence[Candidate]], request_id: uuid.UUID) -> None:
         now = clock.now()
         verdicts: dict[ClaimKey, Kept] = {}
         for code, people in answer.items():
@@ -173,9 +176,9 @@ class Resolver:
                 life = self._confirmed if isinstance(verdict, Confirmed) else self._negative
                 verdicts[key] = Kept(verdict, now + life)
         answers = [Answer(key, kept) for key, kept in verdicts.items()]
-        request, purpose = uuid.uuid4(), self._settings.purpose
+        purpose = self._settings.purpose
         await hold_while_down(
-            lambda: self._store.store(answers, purpose=purpose, request_id=request, now=now), "verdicts"
+            lambda: self._store.store(answers, purpose=purpose, request_id=request_id, now=now), "verdicts"
         )
         self._remember(verdicts)
         for key in verdicts:

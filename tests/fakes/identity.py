@@ -1,5 +1,6 @@
 """A pupil registry in memory, for the resolver's and the worker's tests."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,7 +25,7 @@ class FakeRegistry:
     outages: int = 0
     asked: list[list[str]] = field(default_factory=list)
 
-    async def lookup(self, codes: Sequence[str]) -> Mapping[str, Sequence[Person]] | Unavailable:
+    async def lookup(self, codes: Sequence[str], request_id: uuid.UUID) -> Mapping[str, Sequence[Person]] | Unavailable:
         self.asked.append(list(codes))
         if self.outages:
             self.outages -= 1

@@ -379,7 +379,7 @@ async def test_the_registry_answers_none_one_and_several_and_learns_at_run_time(
     registry = PupilRegistry(simulator.url, simulator.credentials["token"], purpose="HOCBA-MAU")
     codes = ["4899990201", "4899990202", "4899990203"]
 
-    found = await registry.lookup(codes)
+    found = await registry.lookup(codes, uuid.uuid4())
     assert isinstance(found, dict)
     assert [len(found[code]) for code in codes] == [1, 2, 0]
     assert found["4899990201"] == [Candidate("048209999921", "Nguyễn Mẫu An", "2009-08-19", "1")]
@@ -388,11 +388,11 @@ async def test_the_registry_answers_none_one_and_several_and_learns_at_run_time(
     async with httpx.AsyncClient(trust_env=False) as administrator:
         (await administrator.post(simulator.url + "/admin/pupils", json=addition)).raise_for_status()
     simulator.kill()
-    assert await registry.lookup(codes) == Unavailable(None, "outage")
+    assert await registry.lookup(codes, uuid.uuid4()) == Unavailable(None, "outage")
     simulator.start()
 
     again = PupilRegistry(simulator.url, simulator.credentials["token"], purpose="HOCBA-MAU")
-    found = await again.lookup(codes)
+    found = await again.lookup(codes, uuid.uuid4())
     assert isinstance(found, dict)
     assert len(found["4899990203"]) == 1
     for edge in (registry, again):
@@ -405,10 +405,10 @@ async def test_the_registry_limits_rate_size_and_callers(start: Callable[..., Si
     registry = PupilRegistry(simulator.url, simulator.credentials["token"], purpose="HOCBA-MAU")
     stranger = PupilRegistry(simulator.url, "wrong", purpose="HOCBA-MAU")
 
-    assert await stranger.lookup(["1"]) == Unavailable(None, "HTTP-401")
-    assert await registry.lookup([str(n) for n in range(201)]) == Unavailable(None, "HTTP-413")
-    assert isinstance(await registry.lookup(["1"]), dict)
-    assert await registry.lookup(["1"]) == Unavailable(1.0, "HTTP-429")
+    assert await stranger.lookup(["1"], uuid.uuid4()) == Unavailable(None, "HTTP-401")
+    assert await registry.lookup([str(n) for n in range(201)], uuid.uuid4()) == Unavailable(None, "HTTP-413")
+    assert isinstance(await registry.lookup(["1"], uuid.uuid4()), dict)
+    assert await registry.lookup(["1"], uuid.uuid4()) == Unavailable(1.0, "HTTP-429")
     for edge in (registry, stranger):
         await edge.aclose()
 

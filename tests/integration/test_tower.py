@@ -223,7 +223,7 @@ def config(bootstrap_servers: str, ledger_url: str, prefix: str, tmp_path: Path)
         ),
         ledger=Ledger(url=ledger_url, pool_size=2),
         keys_file="unused",
-        state_dir=str(tmp_path),
+        state_dir=str(tmp_path / "new" / "state"),
         registry=Registry(url="http://unused", credentials_file="unused"),
         targets={name: Target(contract="unused", url="http://unused", credentials_file="unused") for name in TARGETS},
     )
