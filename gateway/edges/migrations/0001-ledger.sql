@@ -85,6 +85,8 @@ CREATE TABLE parked (
     field          text NOT NULL DEFAULT '',
     owner          text NOT NULL,
     target_code    text NOT NULL DEFAULT '',
+    sent           text NOT NULL DEFAULT 'no' CHECK (sent IN ('no', 'maybe', 'again')),
+    receipt        bytea,
     body           bytea,
     key_id         text,
     seq            int NOT NULL DEFAULT 1,
@@ -100,6 +102,8 @@ CREATE INDEX parked_event ON parked (event_id);
 CREATE INDEX parked_record ON parked (record_id) WHERE state <> 'closed';
 COMMENT ON COLUMN parked.place IS 'Order within the lane: the topic_offset, or the place of the older version that this row replaced (identity).';
 COMMENT ON COLUMN parked.closed_by IS 'Offset of the newer version that replaced this row; a take-over reopens rows closed by what was never committed (identity).';
+COMMENT ON COLUMN parked.sent IS 'Whether the target may have applied it: no (refused), maybe (parked in doubt), again (released, and since then perhaps sent) (delivery).';
+COMMENT ON COLUMN parked.receipt IS 'The receipt of the present state; the next one is made from it (delivery).';
 COMMENT ON TABLE parked IS 'Records held with a reason; topic_offset is in gateway.mapped (identity) or national.records (delivery) of that slot. A closed row is never reopened by a redelivery.';
 
 CREATE TABLE deliveries (
@@ -117,6 +121,7 @@ CREATE TABLE deliveries (
     state          text NOT NULL,
     target_code    text NOT NULL DEFAULT '',
     packet         uuid,
+    maybe_sent     boolean NOT NULL DEFAULT false,
     attempts       smallint NOT NULL DEFAULT 1,
     seq            int NOT NULL DEFAULT 1,
     epoch          bigint NOT NULL,
@@ -124,7 +129,7 @@ CREATE TABLE deliveries (
     PRIMARY KEY (school_year, target, record_id, version)
 ) PARTITION BY RANGE (school_year);
 CREATE INDEX deliveries_event ON deliveries (event_id);
-COMMENT ON TABLE deliveries IS 'Proof of delivery: what became of each version at each target. state: a final state, or submitted (inside a packet).';
+COMMENT ON TABLE deliveries IS 'Proof of delivery: what became of each version at each target; op is what the target was asked for. maybe_sent: discarded while its effect was in doubt.';
 
 CREATE TABLE packets (
     packet         uuid PRIMARY KEY,
@@ -207,6 +212,9 @@ CREATE TABLE event_states (
     PRIMARY KEY (event_id, target, month)
 ) PARTITION BY RANGE (month);
 CREATE INDEX event_states_open ON event_states (vendor, state) WHERE state IN ('parked', 'waiting');
+CREATE INDEX event_states_record ON event_states (record_id);
+CREATE INDEX event_states_vendor_event ON event_states (vendor_event_id) WHERE vendor_event_id IS NOT NULL;
+CREATE INDEX event_states_vendor_ref ON event_states (vendor_ref) WHERE vendor_ref IS NOT NULL;
 CREATE INDEX event_states_source ON event_states (source_topic, source_partition, source_offset);
 COMMENT ON TABLE event_states IS 'The state of every event per target, from its receipts (writer: the tower). month = of the vendor record''s LogAppendTime.';
 
