@@ -81,9 +81,7 @@ class Write:
     horizon: int | None = None
 
     def __bool__(self) -> bool:
-        return bool(
-            self.settles or self.parks or self.arms or self.orders or self.packets or self.horizon is not None
-        )
+        return bool(self.settles or self.parks or self.arms or self.orders or self.packets or self.horizon is not None)
 
 
 @dataclass(frozen=True, slots=True)

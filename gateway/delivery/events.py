@@ -134,15 +134,5 @@ class LeaseLost:
 
 PacketEvent = PacketBuilt | PacketRebuilt | Uploaded | Submitted | Polled
 Event = (
-    Started
-    | Received
-    | LaneLoaded
-    | Answered
-    | Written
-    | Ordered
-    | Slowed
-    | Woke
-    | Revoked
-    | LeaseLost
-    | PacketEvent
+    Started | Received | LaneLoaded | Answered | Written | Ordered | Slowed | Woke | Revoked | LeaseLost | PacketEvent
 )

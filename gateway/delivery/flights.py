@@ -136,5 +136,3 @@ class Flights:
 def version_of(flight: Flight) -> tuple[str, int]:
     """How answers name a record."""
     return flight.open.entry.record_id, flight.open.entry.version
-
-

@@ -1,8 +1,8 @@
 """One pupil's records at one target, oldest first: which is next, which a newer version makes superfluous.
 
-    queue[0] is the head; it alone is ever in flight
-    a head with reasons is blocked: it and all behind it are parked until an order or a newer version of it comes
-    a record in doubt (perhaps applied already) is never superseded: it is settled first, under its own key
+- queue[0] is the head; it alone is ever in flight;
+- a head with reasons is blocked: it and all behind it are parked until an order or a newer version of it comes;
+- a record in doubt (perhaps applied already) is never superseded: it is settled first, under its own key.
 """
 
 from collections.abc import Iterable, Mapping
@@ -112,8 +112,7 @@ def supersede(lane: Lane) -> list[Open]:
 
 
 def admit(lane: Lane, rows: Iterable[ParkedRow], known: Mapping[str, Known]) -> list[Open]:
-    """Put the loaded *rows* into *lane*, before what has arrived since; returns the arrivals that are such rows.
-    """
+    """Put the loaded *rows* into *lane*, before what has arrived since; returns the arrivals that are such rows."""
     lane.loading = False
     for record_id, said in known.items():
         lane.learn(record_id, said)

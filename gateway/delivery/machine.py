@@ -79,33 +79,37 @@ class Machine:
         return effects + (self._ending() if self._revoked else self._timer())
 
     def _hear(self, event: Event, now: float) -> None:
-        slot = self._slot
         match event:
-            case Received():
-                slot.receive(event, now)
-            case Answered():
-                self._flights.answered(event, now)
-            case Written():
-                slot.written(event.ticket, now)
-                self._packets.written(event.ticket, now)
-            case LaneLoaded():
-                slot.loaded(event, now)
-            case Ordered():
-                slot.order(event, now)
-            case Woke():
-                self._wake = None
-                slot.woke(now)
-            case Slowed():
-                self._gate.wait_s(now, event.seconds)
-            case Started():
-                slot.start(event)
-                self._packets.start(event, now)
             case Revoked():
                 self._revoked = True
             case LeaseLost():
                 self._lost = True
+            case Slowed():
+                self._gate.wait_s(now, event.seconds)
+            case Answered():
+                self._flights.answered(event, now)
             case PacketBuilt() | PacketRebuilt() | Uploaded() | Submitted() | Polled():
                 self._hear_packet(event, now)
+            case _:
+                self._hear_lanes(event, now)
+
+    def _hear_lanes(self, event: Started | Received | LaneLoaded | Ordered | Written | Woke, now: float) -> None:
+        match event:
+            case Started():
+                self._slot.start(event)
+                self._packets.start(event, now)
+            case Received():
+                self._slot.receive(event, now)
+            case LaneLoaded():
+                self._slot.loaded(event, now)
+            case Ordered():
+                self._slot.order(event, now)
+            case Written():
+                self._slot.written(event.ticket, now)
+                self._packets.written(event.ticket, now)
+            case Woke():
+                self._wake = None
+                self._slot.woke(now)
 
     def _hear_packet(self, event: PacketEvent, now: float) -> None:
         match event:

@@ -378,5 +378,3 @@ class Packets:
         packet.asked = False
         self.requests -= 1
         return packet
-
-

@@ -1,7 +1,7 @@
 """When to try again: full jitter for a record, and a gate that slows the whole target.
 
-  a record fails while others succeed     its own lane waits (Backoff)
-  the target fails, or asks for patience  nobody sends until the gate opens, then one probe, then all
+- a record fails while others succeed: its own lane waits (Backoff);
+- the target fails, or asks for patience: nobody sends until the gate opens, then one probe, then all (Gate).
 """
 
 from collections.abc import Callable

@@ -116,7 +116,8 @@ class Slot:
         self.advance(lane, now)
 
     def _obey(self, lane: Lane, order: Ordered) -> None:
-        place = next((n for n, open_ in enumerate(lane.queue) if open_.entry.offset == order.offset and open_.row), None)
+        rows = (place for place, open_ in enumerate(lane.queue) if open_.row and open_.entry.offset == order.offset)
+        place = next(rows, None)
         if place is None:
             outcome = "nothing is parked there"
         elif place == 0 and lane.busy:
@@ -258,4 +259,3 @@ class Slot:
     def next_wake(self) -> float | None:
         """When the next lane's wait is over."""
         return self._later[0][0] if self._later else None
-

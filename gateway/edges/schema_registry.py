@@ -22,6 +22,7 @@ import msgspec
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_attempt, wait_random_exponential
 
+from gateway.errors import GatewayError
 from gateway.national import schema as national
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Refused:
     status: int
 
 
-class BundledIdConflict(Exception):
+class BundledIdConflict(GatewayError):
     """A schema of ours has another id in the registry, or our id is another schema there: do not start."""
 
     def __init__(self, conflicts: tuple[str, ...]) -> None:
@@ -88,6 +89,12 @@ class BundledSchemas:
         """The schema of a bundled id."""
         entry = national.bundled().get(schema_id)
         return NotFound() if entry is None else Found(entry.text)
+
+
+async def refuse_other_ids(url: str) -> Unavailable | None:
+    """At a worker's start: raise `BundledIdConflict` when the registry at *url* knows our schemas under other ids."""
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        return await SchemaRegistry(client).check_bundled()
 
 
 class SchemaRegistry:

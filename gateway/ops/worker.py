@@ -20,6 +20,7 @@ import uvloop
 
 from gateway.config import Config, load_config
 from gateway.edges.ledger import hold_while_down, pending_migrations
+from gateway.edges.schema_registry import refuse_other_ids
 from gateway.edges.telemetry import configure_logs, logger
 from gateway.errors import GatewayError
 from gateway.ops.supervisor import NEEDS_A_PERSON
@@ -81,6 +82,8 @@ async def work(stage: str, config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     run = stage_run(stage)
+    if config.schema_registry_url and (away := await refuse_other_ids(config.schema_registry_url)):
+        log.warning("schema registry unavailable, starting with the bundled ids", reason=away.reason)
     if stage != "intake":  # intake needs no database
         await check_migrations(config.ledger.url)
     log.info("worker starts", pid=os.getpid())

@@ -174,7 +174,9 @@ class FaultyTarget:
             items = self.packets[packet]
             self.verdicts[packet] = {(i.entry.record_id, i.entry.version): self.judge(i) for i in items}
         said = self.verdicts[packet]
-        return Verdicts({version: outcome for version, outcome in said.items() if not self.happens(self.faults.missing)})
+        return Verdicts(
+            {version: outcome for version, outcome in said.items() if not self.happens(self.faults.missing)}
+        )
 
 
 class World:

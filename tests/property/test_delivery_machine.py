@@ -142,6 +142,10 @@ def test_no_record_is_lost_doubled_or_overtaken_whatever_happens(kind: type[Deli
     run_state_machine_as_test(
         kind,
         settings=settings(
-            max_examples=150, stateful_step_count=30, deadline=None, phases=QUICK, suppress_health_check=list(HealthCheck)
+            max_examples=150,
+            stateful_step_count=30,
+            deadline=None,
+            phases=QUICK,
+            suppress_health_check=list(HealthCheck),
         ),
     )

@@ -1,0 +1,404 @@
+"""Delivery's rows of one (target, slot), written only by the slot's present owner.
+
+Taking over raises the epoch, so that a predecessor, however paused, writes nothing more, and then waits for its lease,
+so that it sends nothing more.  Every write begins by locking the slot's row and comparing the epoch; a mismatch is
+`LostSlot` and ends the process.  State and receipt are one transaction: the receipt waits in the outbox until Kafka
+has it.  Everything here may be repeated after a lost answer.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+
+from gateway.delivery.effects import CreatePacket, MarkPacket, Park, Settle, Write
+from gateway.delivery.events import Ordered, Started
+from gateway.delivery.values import Entry, Known, Member, OpenPacket, ParkedRow, Reason
+from gateway.edges import delivery_sql as sql
+from gateway.edges.ledger import Pool
+from gateway.errors import GatewayError, catalogue
+from gateway.record import FINAL_STATES, Op, State, idempotency_key, lane_signed, lane_unsigned
+
+FINALS: Final = sorted(str(state) for state in FINAL_STATES)
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+class LostSlot(GatewayError):
+    """Another worker has taken the slot over; this process must end without sending or writing more."""
+
+
+class Origin(msgspec.Struct, frozen=True, array_like=True):
+    """Where a record's event came from, for its receipts."""
+
+    vendor_ref: str | None
+    topic: str
+    partition: int
+    offset: int
+    index: int
+    timestamp_ms: int
+
+
+class _Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A packet's member as its row keeps it."""
+
+    offset: int
+    record_id: str
+    version: int
+    key: str
+    event_id: str
+    op: str
+    lane: int
+    content_hash: str
+    vendor: str
+    school_year: int
+    size: int
+    seq: int
+    origin: Origin | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """A receipt for the outbox."""
+
+    vendor: str
+    event_id: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """A receipt in the outbox."""
+
+    row: tuple[int, Any]
+    receipt: ReceiptRow
+
+
+@dataclass(slots=True)
+class Flush:
+    """Writes to be committed together, in their order, with their receipts; *parked* by (offset, seq)."""
+
+    writes: list[Write] = field(default_factory=list)
+    receipts: list[ReceiptRow] = field(default_factory=list)
+    parked: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    origins: dict[int, Origin] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a take-over found: the machine's start, where members came from, and the hashes of open packets' bytes."""
+
+    started: Started
+    origins: Mapping[int, Origin]
+    hashes: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedLane:
+    """The parked rows of a lane, what is known of their records, and their last receipts by offset."""
+
+    rows: Sequence[ParkedRow]
+    known: Mapping[str, Known]
+    receipts: Mapping[int, bytes]
+
+
+class DeliveryLedger:
+    """The ledger as the owner of one slot sees it."""
+
+    def __init__(self, pool: Pool, target: str, slot: int, owner: str) -> None:
+        self._pool = pool
+        self._target = target
+        self._slot = slot
+        self._owner = owner
+        self.epoch = 0
+        self.horizon = 0
+
+    async def raise_epoch(self) -> float:
+        """Fence the predecessor; the seconds its lease still runs."""
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(sql.ADD_OWNER, (self._target, self._slot))
+            cursor = await connection.execute(sql.RAISE_EPOCH, (self._owner, self._target, self._slot))
+            row: Any = await cursor.fetchone()
+        self.epoch, self.horizon, left_s = row
+        return float(left_s)
+
+    async def renew(self, lease_s: float) -> None:
+        """Extend the lease; raises LostSlot."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(sql.RENEW, (lease_s, self._target, self._slot, self.epoch))
+            if await cursor.fetchone() is None:
+                raise LostSlot(self._lost())
+
+    async def hand_back(self) -> None:
+        """End the lease: nothing is under way any more."""
+        async with self._pool.connection() as connection:
+            await connection.execute(sql.HAND_BACK, (self._target, self._slot, self.epoch))
+
+    def _lost(self) -> str:
+        return f"slot {self._slot} of {self._target} has another owner; the worker ends and starts anew"
+
+    async def _fence(self, connection: Connection) -> None:
+        cursor = await connection.execute(sql.FENCE, (self._target, self._slot))
+        if await cursor.fetchone() != (self.epoch,):
+            raise LostSlot(self._lost())
+
+    async def load(self) -> Taken:
+        """Close rows that are settled, then read what is open."""
+        mine = (self._target, self._slot)
+        async with self._pool.connection() as connection, connection.transaction():
+            await self._fence(connection)
+            await connection.execute(sql.CLOSE_SETTLED, (*mine, FINALS))
+            lanes: list[Any] = await (await connection.execute(sql.PARKED_LANES, mine)).fetchall()
+            rows = await (await connection.execute(sql.OPEN_PACKETS, mine)).fetchall()
+            packets, origins, hashes = await self._packets(connection, rows)
+        live = [lane_unsigned(lane) for lane, live in lanes if live]
+        parked = [lane_unsigned(lane) for lane, _ in lanes]
+        return Taken(Started(self.horizon, parked, live, packets), origins, hashes)
+
+    async def _packets(
+        self, connection: Connection, rows: Sequence[tuple[Any, ...]]
+    ) -> tuple[list[OpenPacket], dict[int, Origin], dict[str, bytes]]:
+        """Open packets without the members judged before the packet's row could say so; empty ones are closed."""
+        members = {row[0]: msgspec.convert(row[3], list[_Member]) for row in rows}
+        everyone = [member for listed in members.values() for member in listed]
+        known = await self._known(connection, [(member.school_year, member.record_id) for member in everyone])
+        asked = (self._target, self._slot, [member.offset for member in everyone])
+        seqs: dict[Any, Any] = dict(await (await connection.execute(sql.PARKED_SEQ, asked)).fetchall())
+        packets: list[OpenPacket] = []
+        hashes: dict[str, bytes] = {}
+        for packet, purpose, step, _, sha256 in rows:
+            left = [
+                _opened(member)
+                for member in members[packet]
+                if member.version not in known.get(member.record_id, Known()).finals
+                and seqs.get(member.offset, 0) <= member.seq
+            ]
+            if not left:
+                await connection.execute(sql.MARK_PACKET, ("settled", None, packet))
+                continue
+            # bytes of a packet that lost members cannot be made again: its hash fits nothing
+            hashes[str(packet)] = bytes(sha256) if len(left) == len(members[packet]) else b""
+            packets.append(OpenPacket(str(packet), Op(purpose), left, step == "submitted"))
+        return packets, {m.offset: m.origin for m in everyone if m.origin is not None}, hashes
+
+    async def known(self, records: Sequence[tuple[int, str]]) -> dict[str, Known]:
+        """What is settled of these (school year, record id); one query."""
+        async with self._pool.connection() as connection:
+            return await self._known(connection, records)
+
+    async def _known(self, connection: Connection, records: Sequence[tuple[int, str]]) -> dict[str, Known]:
+        if not records:
+            return {}
+        asked = ([year for year, _ in records], [name for _, name in records], self._target, FINALS)
+        rows = await (await connection.execute(sql.KNOWN, asked)).fetchall()
+        return known_of(rows)
+
+    async def lane(self, lane: int) -> LoadedLane:
+        """The open parked rows of *lane*."""
+        async with self._pool.connection() as connection:
+            asked = (self._target, self._slot, lane_signed(lane))
+            rows: list[Any] = await (await connection.execute(sql.LANE_ROWS, asked)).fetchall()
+            loaded = [_parked_row(lane, row) for row in rows]
+            receipts = {row[0]: bytes(row[12]) for row in rows if row[12] is not None}
+            records = [(row.entry.school_year, row.entry.record_id) for row in loaded]
+            return LoadedLane(loaded, await self._known(connection, records), receipts)
+
+    async def write(self, flush: Flush) -> None:
+        """Commit *flush* as one transaction; raises LostSlot when the slot has another owner."""
+        async with self._pool.connection() as connection, connection.transaction():
+            await self._fence(connection)
+            for write in flush.writes:
+                await self._one(connection, write, flush)
+            if flush.receipts:
+                columns = _columns([(row.vendor, row.event_id, row.payload) for row in flush.receipts])
+                await connection.execute(sql.ADD_OUTBOX, (self._target, self._slot, *columns))
+
+    async def _one(self, connection: Connection, write: Write, flush: Flush) -> None:
+        mine = (self._target, self._slot)
+        if write.horizon is not None:
+            await connection.execute(sql.RAISE_HORIZON, (write.horizon, *mine, self.epoch))
+        if write.arms:
+            await connection.execute(sql.ARM, (*mine, [arm.offset for arm in write.arms]))
+        if write.parks:
+            columns = _columns([_park_columns(park, flush.parked) for park in write.parks])
+            await connection.execute(sql.PARK, (*mine, *columns))
+        if write.settles:
+            columns = _columns([_settle_columns(settle) for settle in write.settles])
+            await connection.execute(sql.SETTLE, (*mine, self.epoch, *columns, FINALS))
+            ended = [(s.entry.offset, str(s.state), s.seq) for s in write.settles if s.row]
+            if ended:
+                await connection.execute(sql.CLOSE_ROWS, (*_columns(ended), *mine))
+        if write.orders:
+            columns = _columns([(order.order, order.done, order.outcome) for order in write.orders])
+            await connection.execute(sql.CLOSE_ORDERS, columns)
+        for change in write.packets:
+            await self._packet(connection, change, flush)
+
+    async def _packet(self, connection: Connection, change: CreatePacket | MarkPacket, flush: Flush) -> None:
+        match change:
+            case CreatePacket():
+                row = (change.packet, self._target, self._slot, str(change.op), self._members(change.members, flush))
+                await connection.execute(sql.ADD_PACKET, (*row, change.sha256, self.epoch))
+            case MarkPacket():
+                left = None if not change.members else self._members(change.members, flush)
+                await connection.execute(sql.MARK_PACKET, (change.step, left, change.packet))
+
+    def _members(self, members: Iterable[Member], flush: Flush) -> Jsonb:
+        return Jsonb([msgspec.to_builtins(self._member(member, flush)) for member in members])
+
+    def _member(self, member: Member, flush: Flush) -> _Member:
+        entry = member.entry
+        return _Member(
+            offset=entry.offset,
+            record_id=entry.record_id,
+            version=entry.version,
+            key=idempotency_key(self._target, entry.record_id, entry.version, entry.content_hash),
+            event_id=entry.event_id,
+            op=str(entry.op),
+            lane=lane_signed(entry.lane),
+            content_hash=entry.content_hash,
+            vendor=entry.vendor,
+            school_year=entry.school_year,
+            size=entry.size,
+            seq=member.seq,
+            origin=flush.origins.get(entry.offset),
+        )
+
+    async def orders(self, taken: Sequence[int]) -> list[Ordered]:
+        """Open orders for this slot, without those *taken* already."""
+        async with self._pool.connection() as connection:
+            asked = (self._target, self._slot, list(taken))
+            rows: list[Any] = await (await connection.execute(sql.OPEN_ORDERS, asked)).fetchall()
+        return [Ordered(order, lane_unsigned(lane), offset, action) for order, lane, offset, action in rows]
+
+    async def unpublished(self, limit: int) -> list[Unpublished]:
+        """The oldest receipts that Kafka may not have."""
+        async with self._pool.connection() as connection:
+            rows: list[Any] = await (
+                await connection.execute(sql.UNPUBLISHED, (self._target, self._slot, limit))
+            ).fetchall()
+        return [Unpublished((row[0], row[1]), ReceiptRow(row[2], str(row[3]), bytes(row[4]))) for row in rows]
+
+    async def published(self, sent: Sequence[Unpublished]) -> None:
+        """Kafka has acknowledged these."""
+        async with self._pool.connection() as connection:
+            await connection.execute(sql.PUBLISHED, _columns([one.row for one in sent]))
+
+
+async def take(ledger: DeliveryLedger, lease_s: float, revoked: asyncio.Event) -> Taken | None:
+    """Become the owner: fence, wait for the old lease, load; None when the slot was revoked meanwhile."""
+    left_s = await ledger.raise_epoch()
+    if left_s > 0:
+        try:
+            await asyncio.wait_for(revoked.wait(), left_s)
+        except TimeoutError:
+            pass
+        else:
+            return None
+    await ledger.renew(lease_s)
+    return await ledger.load()
+
+
+def known_of(rows: Iterable[tuple[Any, ...]]) -> dict[str, Known]:
+    """What rows of `deliveries` (record id, version, state, op, maybe_sent) say of each record."""
+    finals: dict[str, set[int]] = {}
+    held: dict[str, tuple[int, str]] = {}
+    maybe: dict[str, int] = {}
+    for record, version, state, op, doubt in rows:
+        name = str(record)
+        finals.setdefault(name, set()).add(version)
+        if state == State.ACCEPTED:
+            held[name] = max(held.get(name, (0, "")), (version, op))
+        if doubt:
+            maybe[name] = max(maybe.get(name, 0), version)
+    return {
+        name: Known(
+            frozenset(versions),
+            held[name][0] if name in held else 0,
+            Op(held[name][1]) if name in held else None,
+            maybe.get(name, 0),
+        )
+        for name, versions in finals.items()
+    }
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _parked_row(lane: int, row: tuple[Any, ...]) -> ParkedRow:
+    offset, record_id, event_id, version, op, content_hash, vendor, year, code, target_code, seq, sent, _ = row
+    entry = Entry(
+        offset=offset,
+        record_id=str(record_id),
+        event_id=str(event_id),
+        version=version,
+        op=Op(op),
+        lane=lane,
+        content_hash=bytes(content_hash).hex(),
+        vendor=vendor,
+        school_year=year,
+        size=0,
+    )
+    return ParkedRow(entry, Reason(code, target_code), seq, sent)
+
+
+def _opened(member: _Member) -> Member:
+    entry = Entry(
+        offset=member.offset,
+        record_id=member.record_id,
+        event_id=member.event_id,
+        version=member.version,
+        op=Op(member.op),
+        lane=lane_unsigned(member.lane),
+        content_hash=member.content_hash,
+        vendor=member.vendor,
+        school_year=member.school_year,
+        size=member.size,
+    )
+    return Member(entry, member.seq)
+
+
+def _settle_columns(settle: Settle) -> tuple[Any, ...]:
+    entry = settle.entry
+    return (
+        entry.school_year,
+        entry.record_id,
+        entry.version,
+        lane_signed(entry.lane),
+        entry.offset,
+        entry.event_id,
+        entry.vendor,
+        bytes.fromhex(entry.content_hash),
+        str(settle.op),
+        str(settle.state),
+        settle.packet,
+        settle.doubt,
+        settle.attempts,
+        settle.seq,
+    )
+
+
+def _park_columns(park: Park, receipts: Mapping[tuple[int, int], bytes]) -> tuple[Any, ...]:
+    entry, reason = park.entry, park.reasons[0]
+    return (
+        entry.offset,
+        lane_signed(entry.lane),
+        entry.record_id,
+        entry.event_id,
+        entry.vendor,
+        entry.school_year,
+        entry.version,
+        bytes.fromhex(entry.content_hash),
+        str(entry.op),
+        reason.code,
+        catalogue()[reason.code].owner,
+        reason.target_code,
+        "maybe" if park.doubt else "no",
+        park.seq,
+        park.attempts,
+        receipts.get((entry.offset, park.seq)),
+    )
