@@ -6,7 +6,6 @@ so that it sends nothing more.  Every write begins by locking the slot's row and
 has it.  Everything here may be repeated after a lost answer.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -286,20 +285,6 @@ class DeliveryLedger:
         """Kafka has acknowledged these."""
         async with self._pool.connection() as connection:
             await connection.execute(sql.PUBLISHED, _columns([one.row for one in sent]))
-
-
-async def take(ledger: DeliveryLedger, lease_s: float, revoked: asyncio.Event) -> Taken | None:
-    """Become the owner: fence, wait for the old lease, load; None when the slot was revoked meanwhile."""
-    left_s = await ledger.raise_epoch()
-    if left_s > 0:
-        try:
-            await asyncio.wait_for(revoked.wait(), left_s)
-        except TimeoutError:
-            pass
-        else:
-            return None
-    await ledger.renew(lease_s)
-    return await ledger.load()
 
 
 def known_of(rows: Iterable[tuple[Any, ...]]) -> dict[str, Known]:

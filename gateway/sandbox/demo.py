@@ -175,9 +175,8 @@ async def _demo(stand: _Stand) -> tuple[Reckoning, Reckoning]:
         await _late_wave(running, board)
         board.phase("waiting until nothing moves")
         await running.watch.rest(lambda _: False, within_s=wish.rest_s)
+        took_s = running.watch.changed_s - running.began_s  # what comes next is not settled before the repair
         seen = await _down_wave(wish, running, board)
-        settled_s = running.watch.changed_s
-        took_s = settled_s - running.began_s
         before = Reckoning(await _reckon(running, seen, repaired=False), seen, took_s)
         board.phase("repair")
         await _repair(running, board)

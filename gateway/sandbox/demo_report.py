@@ -106,13 +106,13 @@ def print_report(before: Reckoning, after: Reckoning, console: Console) -> None:
 
 
 def _states_table(before: Reckoning, after: Reckoning) -> Table:
-    table = Table(
-        "", *(state.replace("_", " ") for state in SHOWN), "sum", title="End states of every record, by target"
-    )
-    for name, reckoning in (("before the repair", before), ("after the repair", after)):
-        for target, states in sorted(reckoning.verdict.targets.items()):
-            counts = [states.get(state, 0) for state in SHOWN]
-            table.add_row(f"{target}, {name}", *(str(count) if count else "·" for count in counts), str(sum(counts)))
+    targets = sorted(before.verdict.targets)
+    columns = [f"{target},\n{when} repair" for target in targets for when in ("before", "after")]
+    table = Table("", *columns, title="End states of every record, by target")
+    sides = [reckoning.verdict.targets[target] for target in targets for reckoning in (before, after)]
+    for state in SHOWN:
+        table.add_row(state.replace("_", " "), *(str(side.get(state, 0) or "·") for side in sides))
+    table.add_row("sum", *(str(sum(side.values())) for side in sides))
     return table
 
 

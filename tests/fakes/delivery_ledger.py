@@ -1,6 +1,6 @@
 """The delivery ledger in memory, with the promises the real one keeps, checked at every write.
 
-A final state is written once; the receipts' numbers of one event rise; a row of a parked record is closed by its end state.
+A final state is written once; the receipts' numbers of one event rise; a parked row is closed by its end state.
 """
 
 from collections.abc import Iterable

@@ -219,7 +219,7 @@ class World:
         self._fetch()
 
     def crash(self) -> None:
-        """kill -9: what was on its way arrives or not, in any order; nobody hears the answers."""
+        """Like kill -9: what was on its way arrives or not, in any order; nobody hears the answers."""
         self.dice.shuffle(self._requests_left())
         for request in self._requests_left():
             if self.dice.random() < 0.5:

@@ -1,0 +1,225 @@
+"""How a slot's requests reach its target: payloads at the last moment, the lease, the limit, and a bounded wait.
+
+Every answer, and every lack of one, comes back as an event of the machine.
+"""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from gateway.config import Kafka
+from gateway.delivery.effects import BuildPacket, Poll, RebuildPacket, SendBatch, Sending, Submit, Upload
+from gateway.delivery.events import Answered, Event, PacketBuilt, PacketRebuilt, Polled, Submitted, Uploaded
+from gateway.delivery.values import Entry
+from gateway.edges.delivery_stream import read_records
+from gateway.edges.failpoints import failpoint
+from gateway.edges.kafka_types import TopicPartition
+from gateway.edges.target_contract import PacketContract
+from gateway.edges.targets import encode_packet
+from gateway.national import payload
+from gateway.outcomes import (
+    Ambiguous,
+    BatchAnswer,
+    ImmediateTarget,
+    PacketTarget,
+    PollAnswer,
+    Receipt,
+    RecordVersion,
+    Send,
+    Unavailable,
+)
+from gateway.record import NATIONAL_TOPIC, Op, idempotency_key
+from gateway.workers.delivery_lease import Lease
+from gateway.workers.delivery_records import Shelf
+
+RECORDS_BETWEEN_YIELDS = 25
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One slot's way out: under its lease and the target's limit."""
+
+    lease: Lease
+    limit: asyncio.Semaphore
+
+    async def ask(self, request: Callable[[], Awaitable[Result]], unanswered: Result) -> Result:
+        """Make *request* while the lease allows it; *unanswered* when its time runs out."""
+        async with self.limit:
+            await self.lease.ready()
+            try:
+                return await asyncio.wait_for(request(), self.lease.request_s)
+            except TimeoutError:
+                return unanswered
+
+
+@dataclass(slots=True)
+class Reader:
+    """Finds the values of records: on the shelf, or in Kafka again."""
+
+    kafka: Kafka
+    shelf: Shelf
+
+    async def values(self, offsets: Iterable[int]) -> dict[int, bytes]:
+        """Values by offset; what Kafka has not any more is empty, and so unreadable."""
+        wanted = list(offsets)
+        values = {offset: self.shelf.value(offset) for offset in wanted}
+        missing = [offset for offset in wanted if not values[offset]]
+        if missing:
+            partition = TopicPartition(NATIONAL_TOPIC, self.shelf.partition)
+            found = await read_records(self.kafka, partition, missing)
+            values |= {offset: record.value or b"" for offset, record in found.items()}
+        return values
+
+    async def claimed(self, claim: Mapping[str, Any]) -> bytes:
+        """The vendor's message that a claim check names; empty when Kafka has not got it any more."""
+        offset: int = claim["offset"]
+        found = await read_records(self.kafka, TopicPartition(claim["topic"], claim["partition"]), [offset])
+        return found[offset].value or b"" if offset in found else b""
+
+
+async def _decoded(reader: Reader, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, dict[str, Any]]], set[int]]:
+    """The records of *entries* that can be read, and the offsets of the others."""
+    values = await reader.values(entry.offset for entry in entries)
+    records: list[tuple[Entry, dict[str, Any]]] = []
+    unreadable: set[int] = set()
+    for place, entry in enumerate(entries):
+        record = reader.shelf.record(entry.offset, values[entry.offset])
+        if record is None:
+            unreadable.add(entry.offset)
+        else:
+            records.append((entry, record))
+        if place % RECORDS_BETWEEN_YIELDS == 0:
+            await asyncio.sleep(0)
+    return records, unreadable
+
+
+@dataclass(slots=True)
+class BatchSender:
+    """Sends batches to an immediate target."""
+
+    name: str
+    target: ImmediateTarget
+    door: Door
+    reader: Reader
+
+    async def send(self, effect: SendBatch) -> Event:
+        """Send one batch; always an `Answered`."""
+        records, unreadable = await _decoded(self.reader, [item.entry for item in effect.items])
+        ops = {item.entry.offset: item.op for item in effect.items}
+        batch = [self._dressed(Sending(entry, ops[entry.offset]), record) for entry, record in records]
+        answer = BatchAnswer({})
+        if batch:
+            lost = BatchAnswer({}, whole=Ambiguous("time-out"))
+            answer = await self.door.ask(lambda: self.target.send(batch), lost)
+        await failpoint("delivery.after_post_before_row")
+        return Answered(effect.batch, answer, unreadable)
+
+    def _dressed(self, item: Sending, record: dict[str, Any]) -> Send:
+        entry = item.entry
+        key = idempotency_key(self.name, entry.record_id, entry.version, entry.content_hash)
+        body = payload.population_payload(record, op=str(item.op))
+        return Send(entry.record_id, entry.version, item.op, key, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Signed bytes to be uploaded under the record's own key."""
+
+    version: RecordVersion
+    key: str
+    sha256: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A packet's bytes and what is uploaded before it."""
+
+    purpose: str
+    body: bytes = field(repr=False)
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(slots=True)
+class PacketSender:
+    """Performs the steps of packets."""
+
+    name: str
+    target: PacketTarget
+    contract: PacketContract
+    door: Door
+    reader: Reader
+    hashes: dict[str, bytes] = field(default_factory=dict)
+    parcels: dict[str, Parcel] = field(default_factory=dict)
+
+    async def build(self, effect: BuildPacket) -> Event:
+        """Make a new packet's bytes under a GUID of its own."""
+        packet = str(uuid.uuid4())
+        parcel, unreadable = await self._pack(effect.op, [member.entry for member in effect.members])
+        self.parcels[packet] = parcel
+        digest = hashlib.sha256(parcel.body).digest()
+        return PacketBuilt(effect.build, packet, digest, bool(parcel.evidence), unreadable)
+
+    async def rebuild(self, effect: RebuildPacket) -> Event:
+        """Make a former owner's packet again; never sent if its bytes are not the same."""
+        parcel, unreadable = await self._pack(effect.op, [member.entry for member in effect.members])
+        same = not unreadable and hashlib.sha256(parcel.body).digest() == self.hashes.get(effect.packet)
+        if same:
+            self.parcels[effect.packet] = parcel
+        return PacketRebuilt(effect.packet, same, bool(parcel.evidence))
+
+    async def upload(self, effect: Upload) -> Event:
+        """Upload the packet's evidence, one file after the other, until one is not taken."""
+        answers: dict[RecordVersion, Receipt] = {}
+        for file in self.parcels[effect.packet].evidence:
+            answer = await self._upload(file)
+            answers[file.version] = answer
+            if isinstance(answer, Unavailable):
+                break
+        return Uploaded(effect.packet, answers)
+
+    async def _upload(self, file: Evidence) -> Receipt:
+        lost: Receipt = Ambiguous("time-out")
+        return await self.door.ask(lambda: self.target.upload(file.key, file.sha256, file.content), lost)
+
+    async def submit(self, effect: Submit) -> Event:
+        """POST the packet."""
+        parcel = self.parcels[effect.packet]
+        await failpoint("packet.after_row_before_post")
+        lost: Receipt = Ambiguous("time-out")
+        answer = await self.door.ask(lambda: self.target.submit(effect.packet, parcel.purpose, parcel.body), lost)
+        await failpoint("packet.after_post_before_row")
+        return Submitted(effect.packet, answer)
+
+    async def poll(self, effect: Poll) -> Event:
+        """Ask what became of it."""
+        lost: PollAnswer = Unavailable(None, "time-out")
+        return Polled(effect.packet, await self.door.ask(lambda: self.target.results(effect.packet), lost))
+
+    async def _pack(self, op: Op, entries: Sequence[Entry]) -> tuple[Parcel, set[int]]:
+        records, unreadable = await _decoded(self.reader, entries)
+        items: list[dict[str, Any]] = []
+        evidence: list[Evidence] = []
+        for entry, record in records:
+            item = payload.sector_record(record)
+            if (file := await self._evidence(entry, record)) is not None:
+                evidence.append(file)
+                item[self.contract.wire.evidence] = file.key
+            items.append(item)
+        body = encode_packet(self.contract, op, items, None)
+        return Parcel(self.contract.wire.purposes.word(op), body, tuple(evidence)), unreadable
+
+    async def _evidence(self, entry: Entry, record: dict[str, Any]) -> Evidence | None:
+        """The signed bytes, inline or where the claim check says; the target's edge compares their hash."""
+        evidence = record["evidence"]
+        if evidence is None:
+            return None
+        content = evidence["content"]
+        if not isinstance(content, bytes):
+            content = await self.reader.claimed(content)
+        key = idempotency_key(self.name, entry.record_id, entry.version, entry.content_hash)
+        return Evidence((entry.record_id, entry.version), key, evidence["sha256"], content)

@@ -1,0 +1,408 @@
+"""One slot of delivery: takes over, then hears, decides and acts until it is revoked.
+
+    fetch, answers, timer, orders ─► one inbox ─► machine.handle ─► effects
+    writes and readings of the ledger ─► one pump, in their order ─► inbox
+
+Nothing decides beside the machine and nothing writes beside the pump; requests are tasks, and no loop waits for one.
+A reading of the ledger is heard before the next write is made, so the machine's knowledge is never older than the
+ledger's it was merged with.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gateway.config import Config
+from gateway.delivery.effects import (
+    BuildPacket,
+    Commit,
+    Drained,
+    Effect,
+    ForgetPacket,
+    LoadLane,
+    PacketEffect,
+    PauseFetch,
+    Poll,
+    RebuildPacket,
+    ResumeFetch,
+    SendBatch,
+    Submit,
+    Upload,
+    WakeAt,
+    Write,
+)
+from gateway.delivery.events import Answered, Event, LaneLoaded, Received, Revoked, Slowed, Woke, Written
+from gateway.delivery.machine import Machine
+from gateway.delivery.values import Settings
+from gateway.edges.clock import dice, monotonic_s, now_ms
+from gateway.edges.delivery_ledger import DeliveryLedger, Flush
+from gateway.edges.delivery_stream import commit
+from gateway.edges.failpoints import failpoint
+from gateway.edges.kafka import AssignedSlot, Output, PlainProducer
+from gateway.edges.kafka_types import Record
+from gateway.edges.ledger import hold_while_down
+from gateway.edges.telemetry import logger
+from gateway.record import receipt_partition, vendor_topic
+from gateway.workers.delivery_lease import Lease
+from gateway.workers.delivery_records import Receipts, Shelf, entry_of
+from gateway.workers.delivery_send import BatchSender, PacketSender, Reader
+
+FETCH_RECORDS: Final = 500
+FETCH_MS: Final = 200
+COMMIT_S: Final = 0.2
+ORDERS_S: Final = 1.0
+OUTBOX_RECORDS: Final = 1_000
+FLUSH_ROWS: Final = 2_000
+DRAIN_SHARE: Final = 0.6
+"""Of the drain budget: for answers under way; the rest is for writing, committing and handing back."""
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """Records whose knowledge is to be read; *heard* is set when the machine has them."""
+
+    records: Sequence[Record]
+    position: int
+    heard: asyncio.Event
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A task of the slot ended with an error: so does the slot."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class _DrainOver:
+    """The budget for answers under way is spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a slot works with; made by the composition of the worker."""
+
+    config: Config
+    target: str
+    settings: Settings
+    ledger: DeliveryLedger
+    lease: Lease
+    shelf: Shelf
+    reader: Reader
+    sender: BatchSender | PacketSender
+    producer: PlainProducer
+    bell: asyncio.Event
+    neighbours: list["DeliverySlot"]
+
+
+@dataclass(slots=True)
+class _Pump:
+    """What goes to the ledger, in order."""
+
+    jobs: asyncio.Queue[Write | LoadLane | _Fetched] = field(default_factory=asyncio.Queue)
+    receipts: asyncio.Event = field(default_factory=asyncio.Event)
+    taken_orders: set[int] = field(default_factory=set)
+
+
+class DeliverySlot:
+    """The loop of one slot for one assignment; nothing of it outlives the assignment."""
+
+    def __init__(self, parts: Parts, slot: AssignedSlot) -> None:
+        self._parts = parts
+        self._slot = slot
+        self._machine = Machine(parts.settings, dice)
+        self._inbox: asyncio.Queue[Event | _Failed | _DrainOver] = asyncio.Queue()
+        self._pump = _Pump()
+        self._room = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._commit_to = -1
+        self._committed = -1
+        self._drained = False
+        self._receipts = Receipts(parts.target)
+
+    async def run(self) -> None:
+        """Take the slot over and deliver until it is revoked."""
+        parts = self._parts
+        if not await self._own():
+            return
+        taken = await hold_while_down(parts.ledger.load, "take-over")
+        parts.shelf.learn(taken.origins)
+        if isinstance(parts.sender, PacketSender):
+            parts.sender.hashes.update(taken.hashes)
+        await self._slot.seek_committed()
+        log.info(
+            "slot taken over",
+            stage="delivery",
+            target=parts.target,
+            slot=self._slot.number,
+            epoch=parts.ledger.epoch,
+            parked_lanes=len(taken.started.parked),
+            open_packets=len(taken.started.packets),
+        )
+        parts.neighbours.append(self)
+        try:
+            self._room.set()
+            self._hear(taken.started)
+            for work in (self._fetch(), self._write(), self._commit(), self._orders(), self._publish(), self._revoke()):
+                self._spawn(work)
+            self._spawn(parts.lease.keep())
+            await self._loop()
+        finally:
+            parts.neighbours.remove(self)
+            await self._end()
+
+    async def _own(self) -> bool:
+        """Fence the predecessor, wait for its lease, begin ours; False when the slot was revoked meanwhile."""
+        parts = self._parts
+        left_s = await hold_while_down(parts.ledger.raise_epoch, "take-over")
+        if left_s > 0 and await _rings(self._slot.revoked, left_s):
+            return False
+        await hold_while_down(parts.lease.renew, "take-over")
+        return True
+
+    # --- hear, decide, act ---------------------------------------------------------------------------------------
+
+    async def _loop(self) -> None:
+        while not self._drained:
+            event = await self._inbox.get()
+            match event:
+                case _Failed(error=error):
+                    raise error
+                case _DrainOver():
+                    log.warning("drain budget spent", slot=self._slot.number, machine=repr(self._machine))
+                    return
+                case _:
+                    self._hear(event)
+        await self._commit_now()
+        await self._parts.ledger.hand_back()
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Answered) and event.answer.slow_down_s is not None:
+            for neighbour in self._parts.neighbours:
+                if neighbour is not self:
+                    neighbour.tell(Slowed(event.answer.slow_down_s))
+        for effect in self._machine.handle(event, monotonic_s()):
+            self._perform(effect)
+
+    def tell(self, event: Event) -> None:
+        """Put *event* into this slot's inbox."""
+        self._inbox.put_nowait(event)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Write() | LoadLane():
+                self._pump.jobs.put_nowait(effect)
+            case Commit(offset=offset):
+                self._commit_to = offset
+                self._parts.shelf.passed(offset)
+            case PauseFetch():
+                self._room.clear()
+            case ResumeFetch():
+                self._room.set()
+            case WakeAt(at=at):
+                self._wake_at(at)
+            case Drained():
+                self._drained = True
+            case _:
+                self._request(effect)
+
+    def _wake_at(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, at - monotonic_s()), self._inbox.put_nowait, Woke())
+
+    def _request(self, effect: SendBatch | PacketEffect) -> None:
+        sender = self._parts.sender
+        match effect:
+            case SendBatch() if isinstance(sender, BatchSender):
+                self._spawn(self._answer(sender.send(effect)))
+            case BuildPacket() if isinstance(sender, PacketSender):
+                self._spawn(self._answer(sender.build(effect)))
+            case RebuildPacket() if isinstance(sender, PacketSender):
+                self._spawn(self._answer(sender.rebuild(effect)))
+            case Upload() if isinstance(sender, PacketSender):
+                self._spawn(self._answer(sender.upload(effect)))
+            case Submit() if isinstance(sender, PacketSender):
+                self._spawn(self._answer(sender.submit(effect)))
+            case Poll() if isinstance(sender, PacketSender):
+                self._spawn(self._answer(sender.poll(effect)))
+            case ForgetPacket(packet=packet) if isinstance(sender, PacketSender):
+                sender.parcels.pop(packet, None)
+            case _:
+                message = f"{type(effect).__name__} does not fit this kind of target"
+                raise TypeError(message)
+
+    async def _answer(self, request: Coroutine[Any, Any, Event]) -> None:
+        self.tell(await request)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._inbox.put_nowait(_Failed(error))
+
+    async def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- the tasks -----------------------------------------------------------------------------------------------
+
+    async def _fetch(self) -> None:
+        """Read on while there is room; markers without records move the position too."""
+        partition = self._slot.partitions[0]
+        position = -1
+        while not self._slot.revoked.is_set():
+            await self._room.wait()
+            fetched = await self._slot.fetch(max_records=FETCH_RECORDS, timeout_ms=FETCH_MS)
+            if self._slot.revoked.is_set():
+                return
+            records = fetched.get(partition, ())
+            now_at = records[-1].offset + 1 if records else await self._slot.consumer.position(partition)
+            if not records and now_at == position:
+                continue
+            position = now_at
+            job = _Fetched(records, position, asyncio.Event())
+            self._pump.jobs.put_nowait(job)
+            await job.heard.wait()
+
+    async def _write(self) -> None:
+        """The pump: one thing after the other at the ledger; writes that follow each other are one transaction."""
+        jobs = self._pump.jobs
+        held: Write | LoadLane | _Fetched | None = None
+        while True:
+            job = held if held is not None else await jobs.get()
+            held = None
+            match job:
+                case Write():
+                    writes = [job]
+                    while not jobs.empty() and len(writes) < FLUSH_ROWS:
+                        following = jobs.get_nowait()
+                        if not isinstance(following, Write):
+                            held = following
+                            break
+                        writes.append(following)
+                    await self._flush(writes)
+                case LoadLane(lane=lane):
+                    await self._load(lane)
+                case _Fetched():
+                    await self._receive(job)
+
+    async def _flush(self, writes: list[Write]) -> None:
+        flush = await self._prepared(writes)
+        await hold_while_down(lambda: self._parts.ledger.write(flush), "delivery rows")
+        for write in writes:
+            self._pump.taken_orders.difference_update(order.order for order in write.orders)
+            for settle in write.settles:
+                self._parts.shelf.forget(settle.entry.offset)
+            for park in write.parks:
+                self._parts.shelf.forget(park.entry.offset)
+            self.tell(Written(write.ticket))
+        if flush.receipts:
+            self._pump.receipts.set()
+
+    async def _prepared(self, writes: list[Write]) -> Flush:
+        """The receipts of *writes*; origins that are not in memory are read again."""
+        shelf = self._parts.shelf
+        told = [c.entry.offset for write in writes for c in write.settles]
+        told += [c.entry.offset for write in writes for c in write.parks]
+        values = await self._parts.reader.values(offset for offset in told if not shelf.has_origin(offset))
+        for offset, value in values.items():
+            shelf.origin(offset, value)
+        flush = Flush(list(writes))
+        at_ms = now_ms()
+        for write in writes:
+            for settle in write.settles:
+                flush.receipts.append(self._receipts.settled(settle, shelf.origin(settle.entry.offset), at_ms))
+            for park in write.parks:
+                row = self._receipts.parked(park, shelf.origin(park.entry.offset), at_ms)
+                flush.receipts.append(row)
+                flush.parked[park.entry.offset, park.seq] = row.payload
+            for packet in write.packets:
+                for member in packet.members or ():
+                    flush.origins[member.entry.offset] = shelf.origin(member.entry.offset)
+        return flush
+
+    async def _load(self, lane: int) -> None:
+        loaded = await hold_while_down(lambda: self._parts.ledger.lane(lane), "parked rows")
+        for offset, receipt in loaded.receipts.items():
+            self._parts.shelf.learn_receipt(offset, receipt)
+        self.tell(LaneLoaded(lane, loaded.rows, loaded.known))
+
+    async def _receive(self, job: _Fetched) -> None:
+        entries = [entry_of(record) for record in job.records]
+        asked = [(entry.school_year, entry.record_id) for entry in entries]
+        known = await hold_while_down(lambda: self._parts.ledger.known(asked), "known versions")
+        for record in job.records:
+            self._parts.shelf.keep(record)
+        self.tell(Received(entries, known, job.position))
+        job.heard.set()
+
+    async def _commit(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_S)
+            await self._commit_now()
+
+    async def _commit_now(self) -> None:
+        offset = self._commit_to
+        if offset > self._committed:
+            await failpoint("delivery.after_ledger_before_offset")
+            if await commit(self._slot, offset):
+                self._committed = offset
+
+    async def _orders(self) -> None:
+        """Orders for this slot: when its bell rings, and each second."""
+        parts = self._parts
+        while True:
+            taken = sorted(self._pump.taken_orders)
+            for order in await hold_while_down(lambda: parts.ledger.orders(taken), "orders"):  # noqa: B023  awaited here
+                self._pump.taken_orders.add(order.order)
+                self.tell(order)
+            await _rings(parts.bell, ORDERS_S)
+            parts.bell.clear()
+
+    async def _publish(self) -> None:
+        """Receipts from the outbox to their vendors, marked when Kafka has them."""
+        parts = self._parts
+        while True:
+            waiting = await hold_while_down(lambda: parts.ledger.unpublished(OUTBOX_RECORDS), "outbox")
+            if waiting:
+                await parts.producer.send(
+                    [self._output(one.receipt.vendor, one.receipt.event_id, one.receipt.payload) for one in waiting]
+                )
+                await hold_while_down(lambda: parts.ledger.published(waiting), "outbox")  # noqa: B023  awaited here
+            if len(waiting) < OUTBOX_RECORDS:
+                await _rings(self._pump.receipts, ORDERS_S)
+                self._pump.receipts.clear()
+
+    def _output(self, vendor: str, event: str, payload: bytes) -> Output:
+        partition = receipt_partition(event, self._parts.config.slots)
+        return Output(vendor_topic(vendor, "receipts"), partition, event.encode(), payload, [])
+
+    async def _revoke(self) -> None:
+        """Stop sending, wait for what is under way within the budget."""
+        await self._slot.revoked.wait()
+        self.tell(Revoked())
+        await asyncio.sleep(self._parts.config.delivery.drain_s * DRAIN_SHARE)
+        self._inbox.put_nowait(_DrainOver())
+
+
+async def _rings(bell: asyncio.Event, seconds: float) -> bool:
+    """Whether *bell* rings within *seconds*."""
+    try:
+        await asyncio.wait_for(bell.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
