@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from gateway.sandbox.embedded import Servers, embedded_servers
+from gateway.sandbox.registry_server import running_registry
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +44,14 @@ def ledger_url(servers: Servers, prefix: str) -> Iterator[str]:
 def prefix() -> str:
     """Return a short unique string for this test's topics, groups and transactional ids."""
     return f"t{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="session")
+def schema_registry_url() -> Iterator[str]:
+    """Run one schema registry for the session and yield its address with the API's path.
+
+    It starts empty and gives ids in the order of registration: whoever needs the bundled ids in it registers those
+    (`hocba schema register`) before any other schema. A test about other ids runs a registry of its own.
+    """
+    with running_registry(progress=print) as registry:
+        yield registry.url

@@ -108,8 +108,7 @@ def register(
 
 async def _register(address: str) -> list[str]:
     """Faults of registering all, in the order of ids: a fresh registry counts from 1 and gives them the same ones."""
-    faults: list[str] = []
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
         registry = SchemaRegistry(client)
         try:
             away = await registry.check_bundled()
@@ -119,9 +118,9 @@ async def _register(address: str) -> list[str]:
             return [f"the registry gives no answer: {away.reason}"]
         for entry in schema.bundled().values():
             fault = await _register_one(registry, entry)
-            if fault:
-                faults.append(fault)
-    return faults
+            if fault:  # a counter that has moved on would give the others wrong ids too
+                return [fault, f"stopped; delete subject {entry.subject} there, or use a fresh registry"]
+    return []
 
 
 async def _register_one(registry: SchemaRegistry, entry: schema.Bundled) -> str:

@@ -279,10 +279,10 @@ def _judge_outcomes(evidence: Evidence, name: str, target: _Target, verdict: Ver
 
 def _is_there(sent: Sent, version: int | None, last: Effect | None) -> bool:
     """Whether the target's book holds what the vendor's file says it should."""
+    if last is None:
+        return sent.op is Op.CANCEL  # nothing ever took effect there, so nothing is in force, as the vendor wants it
     if version is None:
         return False
-    if last is None:
-        return sent.op is Op.CANCEL
     return last.version == version and (last.op == Op.CANCEL) == (sent.op is Op.CANCEL)
 
 

@@ -10,6 +10,7 @@ The demo decides nothing by the gateway's word: it compares the vendors' own fil
 import asyncio
 import os
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -101,6 +102,8 @@ def run(wish: Wish, stages: Callable[[Config], Sequence[str]], make_workers: Mak
         code = _tell(reckonings, wish, console)
     except (GatewayError, EmbeddedServerError) as error:
         console.print(f"[red]the demo stopped:[/red] {error}", highlight=False)
+    except asyncio.CancelledError:
+        console.print("[red]the demo was told to stop[/red]", highlight=False)
     finally:
         if wish.keep or code != ADDS_UP:
             for line in last_words(Layout(folder).state / "logs"):
@@ -169,6 +172,8 @@ class _Running:
 
 async def _demo(stand: _Stand) -> tuple[Reckoning, Reckoning]:
     wish, board = stand.wish, stand.board
+    if task := asyncio.current_task():  # TERM ends it in order, as Ctrl-C does: everything started is stopped
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with _started(stand) as running:
         board.phase("vendors publish")
         await _main_wave(wish, running, board)
@@ -219,21 +224,19 @@ async def _started(stand: _Stand) -> AsyncIterator[_Running]:
 
 
 async def _main_wave(wish: Wish, running: _Running, board: Board) -> None:
-    """Publish, and kill workers meanwhile; ends when every kill is done."""
-    share = 0.0
-
-    def note(done: float) -> None:
-        nonlocal share
-        share = done
-
-    running.began_s = running.watch.changed_s = monotonic_s()
+    """Publish, and kill workers while their records are on the way; ends when every kill is done."""
+    watch, script = running.watch, running.script
+    running.began_s = watch.changed_s = monotonic_s()
     kills = plan_kills(sorted(running.workers.pids()), _KILL_ROUNDS[wish.faults], wish.seed)
     async with asyncio.TaskGroup() as tasks:
-        glancing = tasks.create_task(running.watch.keep_glancing())
-        killing = tasks.create_task(perform(kills, running.workers, lambda: share, board.tell))
-        await running.publisher.publish(running.script.waves[Wave.MAIN], over_s=wish.publish_s, progress=note)
-        await killing
+        glancing = tasks.create_task(watch.keep_glancing())
+        killing = tasks.create_task(perform(kills, running.workers, watch.done, board.tell))
+        await running.publisher.publish(script.waves[Wave.MAIN], over_s=wish.publish_s)
+        _, late = await asyncio.wait([killing], timeout=wish.rest_s)
         glancing.cancel()
+        killing.cancel()
+    if late:
+        await watch.give_up(wish.rest_s)
 
 
 async def _late_wave(running: _Running, board: Board) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 import httpx
 from rich.markup import escape
@@ -68,6 +68,14 @@ class Watch:
             self.changed_s = monotonic_s()
         self.board.show()
 
+    def done(self, worker: str) -> float:
+        """How much of what is planned the stage of *worker* has done, about, as of the last glance."""
+        figures = self.board.figures
+        settled = {f"deliver-{target.name}": figures.settled(target.name) for target in self.targets}
+        counts = {"intake": figures.mapped, "identity": figures.unified, "tower": max(settled.values()), **settled}
+        stage, _, _ = worker.rpartition("-")
+        return counts[stage] / max(1, figures.planned)
+
     async def _end_of(self, topic: str) -> int:
         partitions = [TopicPartition(topic, number) for number in range(self.config.slots)]
         return sum((await self.consumer.end_offsets(partitions)).values())
@@ -88,8 +96,12 @@ class Watch:
                 if not any(seen.moving.values()) and not self._unsettled(seen, may_wait):
                     return seen
             if monotonic_s() > deadline_s:
-                raise StuckError(await self._report(may_wait, within_s))
+                await self.give_up(within_s, may_wait)
             await asyncio.sleep(LOOK_S)
+
+    async def give_up(self, within_s: float, may_wait: MayWait = lambda _: False) -> NoReturn:
+        """Raise StuckError with what is where."""
+        raise StuckError(await self._report(may_wait, within_s))
 
     async def until_states(self, events: Sequence[Sent], state: State, *, within_s: float) -> None:
         """Wait until each of *events* stands in *state* at every target; gives up quietly: the judge will tell."""

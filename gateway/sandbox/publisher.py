@@ -4,7 +4,7 @@ The file is written from the broker's acknowledgements only: what is not in it w
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,17 +38,13 @@ class Publisher:
         """Disconnect."""
         await self._producer.stop()
 
-    async def publish(
-        self, messages: Sequence[Message], *, over_s: float, progress: Callable[[float], None] | None = None
-    ) -> list[Sent]:
+    async def publish(self, messages: Sequence[Message], *, over_s: float) -> list[Sent]:
         """Send *messages* in their order, spread over about *over_s* seconds; what the broker has acknowledged."""
         total = sum(len(message.items) for message in messages)
         started_s, done, first = monotonic_s(), 0, len(self.sent)
         for chunk in _chunks(messages, max(1, min(CHUNK_EVENTS, int(total * SLICE_S / over_s) if over_s else total))):
             await self._send(chunk)
             done += sum(len(message.items) for message in chunk)
-            if progress is not None:
-                progress(done / total)
             await asyncio.sleep(max(0.0, started_s + over_s * done / total - monotonic_s()))
         return self.sent[first:]
 

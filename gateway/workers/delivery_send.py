@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from gateway.config import Kafka
@@ -21,9 +21,12 @@ from gateway.edges.target_contract import PacketContract
 from gateway.edges.targets import encode_packet
 from gateway.national import payload
 from gateway.outcomes import (
+    AlreadyThere,
     Ambiguous,
     BatchAnswer,
+    Hold,
     ImmediateTarget,
+    Landed,
     PacketTarget,
     PollAnswer,
     Receipt,
@@ -173,13 +176,18 @@ class PacketSender:
         return PacketRebuilt(effect.packet, same, bool(parcel.evidence))
 
     async def upload(self, effect: Upload) -> Event:
-        """Upload the packet's evidence, one file after the other, until one is not taken."""
+        """Upload the evidence that the target has not got yet, a few files at a time, until it wants to wait."""
         answers: dict[RecordVersion, Receipt] = {}
-        for file in self.parcels[effect.packet].evidence:
-            answer = await self._upload(file)
-            answers[file.version] = answer
-            if isinstance(answer, Unavailable):
+        parcel = self.parcels[effect.packet]
+        for start in range(0, len(parcel.evidence), self.contract.concurrency):
+            files = parcel.evidence[start : start + self.contract.concurrency]
+            said = await asyncio.gather(*(self._upload(file) for file in files))
+            answers |= {file.version: receipt for file, receipt in zip(files, said, strict=True)}
+            if any(isinstance(receipt, Unavailable | Hold) for receipt in said):
                 break
+        there = {version for version, receipt in answers.items() if isinstance(receipt, Landed | AlreadyThere)}
+        left = tuple(file for file in parcel.evidence if file.version not in there)
+        self.parcels[effect.packet] = replace(parcel, evidence=left)  # a new try asks only for what is missing
         return Uploaded(effect.packet, answers)
 
     async def _upload(self, file: Evidence) -> Receipt:

@@ -264,9 +264,10 @@ class DeliverySlot:
         """Read on while there is room; markers without records move the position too."""
         partition = self._slot.partitions[0]
         position = -1
+        most = min(FETCH_RECORDS, self._parts.settings.window_records)
         while not self._slot.revoked.is_set():
             await self._room.wait()
-            fetched = await self._slot.fetch(max_records=FETCH_RECORDS, timeout_ms=FETCH_MS)
+            fetched = await self._slot.fetch(max_records=most, timeout_ms=FETCH_MS)
             if self._slot.revoked.is_set():
                 return
             records = fetched.get(partition, ())

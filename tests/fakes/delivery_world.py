@@ -70,6 +70,7 @@ from gateway.outcomes import (
     TooLarge,
     Unavailable,
     Verdicts,
+    Whole,
 )
 from gateway.record import Op, State
 from tests.fakes.delivery_ledger import FakeLedger, Version
@@ -115,7 +116,8 @@ class FaultyTarget:
         faults = self.faults
         if faults.down or self.happens(faults.unavailable):
             wait_s = self.dice.choice([None, 3.0])
-            return BatchAnswer({}, slow_down_s=wait_s, whole=self.dice.choice([Unavailable(wait_s), Hold("outage")]))
+            whole: Whole = Unavailable(wait_s) if self.happens(0.5) else Hold("outage")
+            return BatchAnswer({}, slow_down_s=wait_s, whole=whole)
         if len(items) > faults.most_records:
             return BatchAnswer({}, whole=TooLarge())
         if any((item.entry.record_id, item.entry.version) in self.poison for item in items):
@@ -150,7 +152,7 @@ class FaultyTarget:
     def submit(self, packet: str, items: Sequence[Sending], now: float) -> Receipt:
         faults = self.faults
         if faults.down or self.happens(faults.unavailable):
-            return self.dice.choice([Unavailable(None), Hold("outage")])
+            return Unavailable(None) if self.happens(0.5) else Hold("outage")
         if packet in self.packets:
             return AlreadyThere()
         if len(items) > faults.most_records:
@@ -294,15 +296,11 @@ class World:
                 self._send(effect)
             case Commit(offset=offset):
                 self._commit_offset(offset)
-            case PauseFetch():
-                self.paused = True
-            case ResumeFetch():
-                self.paused = False
+            case PauseFetch() | ResumeFetch():
+                self.paused = isinstance(effect, PauseFetch)
                 self._fetch()
             case WakeAt(at=at):
                 self._later(Woke(), max(0.0, at - self.now))
-            case Drained():
-                self.drained = True
             case _:
                 self._packet(effect)
 
@@ -327,6 +325,8 @@ class World:
                 self.after(0.01, lambda: self._later(Polled(guid, self.target.results(guid, self.now)), 0.01))
             case ForgetPacket():
                 self.bytes.pop(effect.packet, None)
+            case Drained():
+                self.drained = True
             case _:
                 message = f"unknown effect {effect}"
                 raise AssertionError(message)
@@ -336,7 +336,7 @@ class World:
             return Unavailable(None)
         if item.entry.version % 7 == 6:
             return RefusedWhole("EVIDENCE-HASH")
-        return self.dice.choice([Landed(), AlreadyThere()])
+        return Landed() if self.target.happens(0.5) else AlreadyThere()
 
     def _serial(self, job: Callable[[], None]) -> None:
         """One thing after the other at the ledger, each heard before the next begins."""

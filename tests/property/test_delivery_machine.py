@@ -72,9 +72,23 @@ class Deliveries(RuleBasedStateMachine):
         retry=PROBABLE,
         most_records=st.sampled_from([1000, 3, 1]),
     )
-    def faulty(self, **plan: float) -> None:
-        most = int(plan.pop("most_records"))
-        self.world.target.faults = Faults(most_records=most, **plan)
+    def faulty(  # one argument a kind of fault
+        self,
+        unavailable: float,
+        lost_answer: float,
+        lost_request: float,
+        missing: float,
+        retry: float,
+        most_records: int,
+    ) -> None:
+        self.world.target.faults = Faults(
+            unavailable=unavailable,
+            lost_answer=lost_answer,
+            lost_request=lost_request,
+            missing=missing,
+            retry=retry,
+            most_records=most_records,
+        )
 
     @rule()
     def outage(self) -> None:

@@ -61,7 +61,7 @@ PRESETS: dict[str, FaultPlan] = {
     ),
     "heavy": FaultPlan(
         latency_ms=(2, 60),
-        p429=0.03,
+        p429=0.01,
         retry_after_s=1,
         p5xx=0.03,
         p_drop_after=0.03,
