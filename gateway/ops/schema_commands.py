@@ -119,7 +119,7 @@ async def _register(address: str) -> list[str]:
         for entry in schema.bundled().values():
             fault = await _register_one(registry, entry)
             if fault:  # a counter that has moved on would give the others wrong ids too
-                return [fault, f"stopped; delete subject {entry.subject} there, or use a fresh registry"]
+                return [fault]
     return []
 
 
@@ -132,7 +132,8 @@ async def _register_one(registry: SchemaRegistry, entry: schema.Bundled) -> str:
         case Registered(found) if found == entry.schema_id:
             return ""
         case Registered(found):
-            return f"{entry.name} v{entry.version}: the registry gave id {found}, bundled is {entry.schema_id}"
+            told = f"{entry.name} v{entry.version}: the registry gave id {found}, bundled is {entry.schema_id}"
+            return f"{told}; delete subject {entry.subject} there and register with a fresh registry"
         case Refused(status):
             return f"{entry.name} v{entry.version}: refused, HTTP {status}"
         case Unavailable(reason):

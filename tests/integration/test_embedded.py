@@ -68,7 +68,7 @@ with embedded_servers(data_dir=pathlib.Path(folder) if folder else None) as serv
 def starter(folder: str = "", *, children: bool = False) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """Run both servers in a process; yield it and what it says about them."""
     argv = [sys.executable, "-c", STARTER, json.dumps([folder, children])]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
         try:
@@ -232,7 +232,7 @@ def test_without_network_jgo_itself_ends_in_the_same_error(tmp_path: Path) -> No
     nowhere = dict.fromkeys(proxies, CLOSED_PORT)
     environment = os.environ | nowhere | dict.fromkeys(("NO_PROXY", "no_proxy"), "")
 
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
         env=environment | {"XDG_CACHE_HOME": str(tmp_path)},
@@ -304,7 +304,7 @@ def test_a_copy_of_the_postgresql_binaries_runs_by_itself(tmp_path: Path) -> Non
     copy = postgres_server.copied(package, tmp_path)
 
     argv = [str(copy / "pginstall18" / "bin" / "initdb"), "--version"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert "18" in done.stdout
     assert postgres_server.copied(package, tmp_path) == copy
 
