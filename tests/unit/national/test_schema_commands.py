@@ -110,10 +110,10 @@ def test_register_without_a_registry_says_so(server: RegistryServer) -> None:
 
 
 def test_register_says_that_a_registry_refuses_our_schema(server: RegistryServer) -> None:
-    narrower = json.loads(schema.current(schema.RECEIPT).text)
+    narrower = json.loads(schema.current(schema.MAPPED).text)
     narrower["fields"][0]["type"] = "int"
-    server.hold("vendor.receipts-value", json.dumps(narrower), 90)
+    server.hold("gateway.mapped-value", json.dumps(narrower), 90)
 
     faults = json.loads(run(app, ["register", "--registry", server.url, "--json"]).output)["faults"]
 
-    assert faults[-1] == "vn.hocba.Receipt v1: refused, HTTP 409"
+    assert faults == ["vn.hocba.MappedRecord v1: refused, HTTP 409"]
