@@ -82,6 +82,17 @@ class Build:
     instead_of: Packet | None
 
 
+_Trouble = (Unavailable, Hold, Ambiguous)
+
+
+def _is_no(receipt: Receipt) -> bool:
+    return isinstance(receipt, RefusedWhole | TooLarge)
+
+
+def _code(receipt: Receipt) -> str:
+    return receipt.code if isinstance(receipt, RefusedWhole) else TOO_LARGE
+
+
 def _member(flight: Flight) -> Member:
     return Member(flight.open.entry, flight.open.seq)
 
@@ -235,22 +246,15 @@ class Packets:
     def uploaded(self, event: Uploaded, now: float) -> None:
         """Evidence stands, or keeps its record back, or is tried again."""
         packet = self._returned(event.packet)
-        refused: dict[RecordVersion, str] = {}
-        delayed = False
-        for version, receipt in event.answers.items():
-            match receipt:
-                case RefusedWhole(code=code):
-                    refused[version] = code
-                case TooLarge():
-                    refused[version] = TOO_LARGE
-                case Landed() | AlreadyThere():
-                    pass
-                case Unavailable() | Hold() | Ambiguous():
-                    delayed = True
-                    self._troubled(receipt, now)
+        refused = {version: _code(receipt) for version, receipt in event.answers.items() if _is_no(receipt)}
+        troubles = [receipt for receipt in event.answers.values() if isinstance(receipt, _Trouble)]
+        if len(troubles) < len(event.answers):
+            self._gate.answered()  # it takes files: what fails among them is no outage
+        if troubles:  # one round of requests is one failure
+            self._troubled(next((t for t in troubles if not isinstance(t, Ambiguous)), troubles[0]), now)
         if refused:
             self._without(packet, refused, now)
-        elif delayed:
+        elif troubles:
             self._go(packet, "upload", self._pause(now))
         else:
             self._gate.answered()

@@ -26,7 +26,7 @@ FINALS: Final = sorted(str(state) for state in FINAL_STATES)
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
-class LostSlot(GatewayError):
+class LostSlot(Exception):
     """Another worker has taken the slot over; this process must end without sending or writing more."""
 
 

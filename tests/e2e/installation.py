@@ -70,7 +70,7 @@ class Installation:
             case ("deliver", _, target):
                 return (await self.neighbours[target].progress())["effects"]
             case _:
-                return sum((await read_tallies(self.watch.pool)).values())
+                return sum((await read_tallies(self.watch.pool)).values()) // len(self.config.targets)
 
     async def _end(self, topic: str) -> int:
         return await self.watch._end_of(topic)  # noqa: SLF001  the display's own count
@@ -109,5 +109,6 @@ async def installation(
         stack.push_async_callback(workers.stop)
         targets = [neighbours[name] for name in config.targets]
         board = Board(Console(file=StringIO()))
+        board.figures.planned = script.events(Wave.MAIN) + script.events(Wave.LATE)
         watch = Watch(config, pool, consumer, targets, board, publisher.sent, workers, STILL_S)
         yield Installation(config, layout, script, publisher, neighbours, workers, watch)

@@ -66,6 +66,7 @@ class Bench:
         self.effects: list[Effect] = []
         self.known: dict[str, Known] = {}
         self.position = 0
+        self.done: set[int] = set()
         self.hear(started or Started())
 
     def hear(self, event: Event) -> None:
@@ -89,12 +90,6 @@ class Bench:
             self.hear(Answered(batch.batch, BatchAnswer(answers, slow_down_s)))
         else:
             self.hear(Answered(batch.batch, BatchAnswer({}, slow_down_s, said)))
-
-    @property
-    def done(self) -> set[int]:
-        if not hasattr(self, "_done"):
-            self._done: set[int] = set()
-        return self._done
 
     def open_batches(self) -> list[SendBatch]:
         return [e for e in self.effects if isinstance(e, SendBatch) and e.batch not in self.done]
@@ -292,15 +287,16 @@ def test_after_an_outage_one_probe_goes_first() -> None:
 
 def test_a_record_that_keeps_failing_while_others_succeed_parks() -> None:
     bench = Bench(most_attempts=3)
-    bench.receive(entry(0, "a1"))
-    offset = 1
-    while not bench.parks():
+    bench.receive(entry(0, "a1"), entry(1, "b1"))
+    for offset in range(2, 4):
+        bench.answer({"a1": Unavailable(None, "retry")})
+        bench.now += 100.0
         bench.receive(entry(offset, f"{chr(98 + offset)}1"))
-        bench.wake() if not bench.open_batches() else None
-        for batch in list(bench.open_batches()):
+        bench.hear(Woke())
+        while len(bench.open_batches()) > 1:
             bench.answer({"a1": Unavailable(None, "retry")})
-            del batch
-        offset += 1
+    while not bench.parks():
+        bench.answer({"a1": Unavailable(None, "retry")})
 
     assert bench.parked() == [("a1", 1, "TG-04")]
     assert bench.parks()[0].attempts == 3
