@@ -1,4 +1,4 @@
-"""What every test shares: the embedded servers, and Hypothesis profiles (ci: derandomized, without shrinking)."""
+"""What every test shares: the embedded servers, and Hypothesis profiles (dev shrinks; ci: derandomized, without shrinking; hunt: random and many)."""
 
 import os
 
@@ -14,4 +14,7 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.register_profile(
+    "hunt", deadline=None, phases=[Phase.explicit, Phase.generate], max_examples=300, print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
