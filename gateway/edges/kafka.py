@@ -318,7 +318,7 @@ async def read_partition(
 def header(record: Record, name: str) -> str:
     """A header's text, empty when it is missing or not UTF-8."""
     for key, value in record.headers:
-        if key == name:
+        if key == name and value is not None:
             return bytes(value).decode("utf-8", "replace")
     return ""
 

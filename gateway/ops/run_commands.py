@@ -15,7 +15,7 @@ import typer
 
 from gateway.config import Config, load_config
 from gateway.edges.keys import load_keys, new_keys
-from gateway.edges.ledger import migrate
+from gateway.edges.ledger import LedgerUnavailable, migrate
 from gateway.errors import GatewayError
 from gateway.ops.supervisor import Plan, Supervisor
 from gateway.ops.worker import stage_names
@@ -55,8 +55,7 @@ def run(
     load_keys(Path(loaded.keys_file))
     asked = stages_asked(loaded, stages or [])
     if asked != ["intake"]:  # intake needs no database
-        for name in migrate(loaded.ledger.url):
-            typer.echo(f"migration applied: {name}", err=True)
+        _migrate(loaded.ledger.url)
     plan = Plan(
         config=config.resolve(),
         state_dir=Path(loaded.state_dir),
@@ -64,6 +63,15 @@ def run(
         log_stderr=log_stderr,
     )
     asyncio.run(_supervise(plan))
+
+
+def _migrate(url: str) -> None:
+    """Apply what is missing; without a ledger the stages start all the same: intake goes on, the others hold."""
+    try:
+        for name in migrate(url):
+            typer.echo(f"migration applied: {name}", err=True)
+    except LedgerUnavailable as error:
+        typer.echo(f"{error}; the stages that need it wait (a new one needs: hocba ledger migrate)", err=True)
 
 
 async def _supervise(plan: Plan) -> None:

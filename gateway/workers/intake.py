@@ -97,9 +97,9 @@ class IntakeSlot:
 
     async def run(self, taking_over: asyncio.Lock) -> None:
         """Take the slot over and read until it is revoked."""
-        await take_over(self._slot, self._producer, taking_over)
-        log.info("slot taken over", stage=STAGE, slot=self._slot.number)
         try:
+            await take_over(self._slot, self._producer, taking_over)
+            log.info("slot taken over", stage=STAGE, slot=self._slot.number)
             while not self._slot.revoked.is_set():
                 records = await self._take_turns()
                 if records:

@@ -3,6 +3,7 @@
 Hot path: plain dicts and tuples on purpose.
 """
 
+import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ from gateway.record import (
 AVRO: Final = b"application/avro"
 ALL_ITEMS: Final = "*"
 MAX_CE_ID: Final = 200
+TRACEPARENT: Final = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,13 @@ class _Message:
 def outputs_of(connector: Connector, record: Record, envelope: Envelope, *, at_ms: int) -> list[Output]:
     """Everything that the message *record* causes; deterministic but for the receipts' time *at_ms*."""
     position = Position(record.topic, record.partition, record.offset)
-    given = {key: bytes(value) for key, value in record.headers if key in (H_EVENT_ID, H_TRACEPARENT)}
+    given = {key: value for key, value in record.headers if key in (H_EVENT_ID, H_TRACEPARENT) and value is not None}
     message = _Message(
         connector,
         record,
         position,
-        _text(given.get(H_EVENT_ID)),
-        _text(given.get(H_TRACEPARENT)),
+        _reference(given.get(H_EVENT_ID)),
+        _trace(given.get(H_TRACEPARENT)),
         at_ms,
     )
     match connector.process(record.value or b"", position, record.timestamp):
@@ -100,8 +102,15 @@ def outputs_of(connector: Connector, record: Record, envelope: Envelope, *, at_m
             return outputs
 
 
-def _text(value: bytes | None) -> str | None:
-    return value.decode("utf-8", "replace")[:MAX_CE_ID] if value else None
+def _reference(value: bytes | None) -> str | None:
+    """The vendor's own event id, printable and bounded: it goes into receipts and the ledger."""
+    text = "".join(c for c in value.decode("utf-8", "replace") if c.isprintable()) if value else ""
+    return text[:MAX_CE_ID] or None
+
+
+def _trace(value: bytes | None) -> str | None:
+    """A W3C traceparent; anything else is no trace and must not get into our headers (design rule 8)."""
+    return value.decode("ascii") if value and TRACEPARENT.fullmatch(value) else None
 
 
 def _output(message: _Message, item: Item, envelope: Envelope) -> Output:

@@ -14,9 +14,8 @@ from gateway.sandbox.checker import Verdict
 from tests.e2e.installation import FULL, Installation, installation
 
 KILLS = 10 if FULL else 2
-BETWEEN = 600
-"""Offsets between kills: at least 500 records, the rest may be transaction markers."""
-RECORDS = BETWEEN * (KILLS + 2)
+BETWEEN = 500
+RECORDS = BETWEEN * (KILLS + 3)
 RATE = 250
 POINTS = {
     "intake.before_commit": 5,
@@ -43,7 +42,7 @@ def assert_adds_up(verdict: Verdict, run: Installation) -> None:
 
 
 async def kill_again_and_again(run: Installation, stage: str) -> int:
-    """Kill *stage*'s worker *KILLS* times, each *BETWEEN* further on; how many records were left at the last kill."""
+    """Kill *stage*'s worker *KILLS* times, each *BETWEEN* records further on; how many were left at the last kill."""
     name = worker_name(stage, 1)
     done = await run.handled(stage)
     for _ in range(KILLS):
