@@ -129,7 +129,7 @@ class AlreadyThere:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The packet is known and not yet answered; `step` is the target's own word for where it is."""
+    """The packet (or one record of it) is known, not yet answered; `step` is the target's own word for where it is."""
 
     step: str
 
@@ -141,9 +141,12 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The packet's answer by record; a record of the packet that is missing here was not answered."""
+    """The packet's answer by record; a record of the packet that is missing here was not answered.
 
-    answers: Mapping[RecordVersion, Outcome]
+    A record that is `Pending` is still being decided in this packet: it must not go into another one.
+    """
+
+    answers: Mapping[RecordVersion, Outcome | Pending]
 
 
 Receipt = Landed | AlreadyThere | Whole

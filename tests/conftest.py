@@ -1,4 +1,7 @@
-"""What every test shares: the embedded servers, and Hypothesis profiles (dev shrinks; ci: derandomized, without shrinking; hunt: random and many)."""
+"""What every test shares: the embedded servers, and Hypothesis profiles.
+
+dev shrinks; ci is derandomized, without shrinking; hunt (HYPOTHESIS_PROFILE=hunt) is random and many.
+"""
 
 import os
 

@@ -1,7 +1,8 @@
 """Lane heads that may leave, waiting to fill a batch: cut by count, bytes and age.
 
 Heads are kept apart by the largest batch they may stand in (a batch refused whole is halved until its culprit stands
-alone) and, for packets, by purpose (a packet has one).
+alone) and, for packets, by purpose (a packet has one).  Beside that `most` bounds every batch: it follows what the
+target manages in the time of one request.
 """
 
 from collections import OrderedDict
@@ -28,6 +29,19 @@ class Ready:
     age_s: float
     _queues: dict[Kind, OrderedDict[int, tuple[float, Lane]]] = field(default_factory=dict)
     _kinds: dict[int, Kind] = field(default_factory=dict)
+    most: int = 0
+
+    def __post_init__(self) -> None:
+        self.most = self.records
+
+    def shrink(self) -> None:
+        """Halve the next batches, down to single records."""
+        self.most = max(1, self.most // 2)
+
+    def grow(self, managed: int) -> None:
+        """Double the next batches up to the contract's limit, if *managed* records in one batch filled this one."""
+        if managed >= self.most:
+            self.most = min(self.records, self.most * 2)
 
     def add(self, lane: Lane, purpose: Op | None, now: float) -> None:
         """The head of *lane* may leave."""
@@ -46,7 +60,7 @@ class Ready:
         due = [
             (self._since(queue), kind)
             for kind, queue in self._queues.items()
-            if len(queue) >= kind.limit or now >= self._since(queue) + self.age_s
+            if len(queue) >= min(kind.limit, self.most) or now >= self._since(queue) + self.age_s
         ]
         if not due:
             return []
@@ -55,7 +69,7 @@ class Ready:
         size = 0
         for _, lane in self._queues[kind].values():
             size += lane.queue[0].entry.size
-            if lanes and (size > self.bytes or len(lanes) >= kind.limit):
+            if lanes and (size > self.bytes or len(lanes) >= min(kind.limit, self.most)):
                 break
             lanes.append(lane)
         for lane in lanes:

@@ -1,11 +1,13 @@
 """Batches on their way to an immediate target, and what their answers mean for each record.
 
 A missing answer is ambiguous: the record stays the head of its lane and goes again under the same key.  A batch that is
-refused whole is halved until the culprit stands alone; so is one that keeps failing while others succeed.
+refused whole is halved until the culprit stands alone; so is one that keeps failing while others succeed.  A target
+that answers nothing in time may be slow rather than gone: it gets smaller batches, doubled by each full one it answers.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.delivery.effects import SendBatch, Sending
 from gateway.delivery.events import Answered
@@ -16,6 +18,7 @@ from gateway.delivery.values import REFUSED, TOO_LARGE, UNDECODABLE, Reason
 from gateway.outcomes import (
     Accepted,
     Ambiguous,
+    BatchAnswer,
     Duplicate,
     Hold,
     Outcome,
@@ -27,6 +30,9 @@ from gateway.outcomes import (
     Whole,
 )
 from gateway.record import Op
+
+LOST_IN_A_ROW: Final = 3
+"""So many answers lost one after the other halve the batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Flights:
         self._gate = gate
         self._under_way: dict[int, list[Flight]] = {}
         self._last = 0
+        self._lost = 0
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -89,6 +96,7 @@ class Flights:
         """Judge every record of a batch."""
         flights = self._under_way.pop(event.batch)
         self._gate.hear(event.answer, now)
+        self._resize(event.answer, len(flights) - len(event.unreadable))
         flights = self.set_aside(flights, event.unreadable, now)
         if event.answer.whole is not None:
             self._whole(flights, event.answer.whole, now)
@@ -98,6 +106,20 @@ class Flights:
         self._slot.successes += sum(is_success(outcome) for _, outcome in said)
         for flight, outcome in said:
             self._slot.conclude(flight.lane, flight.op, outcome, now)
+
+    def _resize(self, answer: BatchAnswer, sent: int) -> None:
+        """Follow what the target manages in the time of one request."""
+        match answer.whole:
+            case Ambiguous():
+                self._lost += 1
+                if self._lost >= LOST_IN_A_ROW:
+                    self._lost = 0
+                    self._slot.ready.shrink()
+            case None:
+                self._lost = 0
+                self._slot.ready.grow(sent)
+            case _:
+                self._lost = 0
 
     def set_aside(self, flights: list[Flight], unreadable: Collection[int], now: float) -> list[Flight]:
         """Park what could not be decoded; the others."""

@@ -355,9 +355,34 @@ class Packets:
         else:
             self._go(packet, "rebuild", now)
 
-    def _judge(self, packet: Packet, answers: Mapping[RecordVersion, Outcome], now: float) -> None:
-        said = [(flight, answers.get(version_of(flight), Ambiguous("missing"))) for flight in packet.flights]
+    def _judge(self, packet: Packet, answers: Mapping[RecordVersion, Outcome | Pending], now: float) -> None:
+        """Settle what is decided; what is not waits here while one record is pending, and is then split off."""
+        said: list[tuple[Flight, Outcome]] = []
+        waiting: list[Flight] = []
+        for flight in packet.flights:
+            outcome = answers.get(version_of(flight), Ambiguous("missing"))
+            if isinstance(outcome, Pending):
+                waiting.append(flight)
+            else:
+                said.append((flight, outcome))
         self._slot.successes += sum(is_success(outcome) for _, outcome in said)
+        if waiting:
+            self._wait_on(packet, said, now)
+        else:
+            self._judge_last(packet, said, now)
+
+    def _wait_on(self, packet: Packet, said: list[tuple[Flight, Outcome]], now: float) -> None:
+        """The target has not decided about all of it: what is undecided stays in the packet and is asked for again."""
+        decided = [(flight, outcome) for flight, outcome in said if is_success(outcome)]
+        gone = {version_of(flight) for flight, _ in decided}
+        for flight, outcome in decided:
+            self._slot.conclude(flight.lane, flight.op, outcome, now, packet.name)
+        if decided:
+            packet.flights = [flight for flight in packet.flights if version_of(flight) not in gone]
+            self._slot.drafts.packet(MarkPacket(packet.name, "submitted", packet.members))
+        self._go(packet, "poll", now + self._slot.settings.poll_every_s)
+
+    def _judge_last(self, packet: Packet, said: list[tuple[Flight, Outcome]], now: float) -> None:
         left: list[Flight] = []
         for flight, outcome in said:
             if isinstance(outcome, Unavailable | Ambiguous):

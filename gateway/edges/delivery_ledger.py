@@ -7,22 +7,25 @@ has it.  Everything here may be repeated after a lost answer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
+from psycopg_pool import PoolTimeout
 
 from gateway.delivery.effects import CreatePacket, MarkPacket, Park, Settle, Write
 from gateway.delivery.events import Ordered, Started
 from gateway.delivery.values import Entry, Known, Member, OpenPacket, ParkedRow, Reason
 from gateway.edges import delivery_sql as sql
 from gateway.edges.ledger import Pool
-from gateway.errors import GatewayError, catalogue
+from gateway.errors import catalogue
 from gateway.record import FINAL_STATES, Op, State, idempotency_key, lane_signed, lane_unsigned
 
 FINALS: Final = sorted(str(state) for state in FINAL_STATES)
+HAND_BACK_S: Final = 2.0
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
@@ -132,8 +135,12 @@ class DeliveryLedger:
                 raise LostSlot(self._lost())
 
     async def hand_back(self) -> None:
-        """End the lease: nothing is under way any more."""
-        async with self._pool.connection() as connection:
+        """End the lease: nothing is under way any more.  While PostgreSQL is down it runs out by itself."""
+        with suppress(psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout):
+            await self._hand_back()
+
+    async def _hand_back(self) -> None:
+        async with self._pool.connection(timeout=HAND_BACK_S) as connection:
             await connection.execute(sql.HAND_BACK, (self._target, self._slot, self.epoch))
 
     def _lost(self) -> str:

@@ -212,6 +212,6 @@ def _inbound(message: Message) -> Inbound:
     return Inbound(
         position=Position(message.topic, message.partition, message.offset),
         timestamp_ms=round(message.timestamp * 1000),
-        headers=[(name, value if isinstance(value, bytes) else value.encode()) for name, value in pairs],
+        headers=[(name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs],
         value=message.value or b"",
     )

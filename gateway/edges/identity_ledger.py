@@ -37,7 +37,7 @@ from gateway.edges.identity_rows import (
 from gateway.edges.identity_sql import columns_of, insert
 from gateway.edges.keys import Keys, Sealed
 from gateway.edges.ledger import Pool
-from gateway.errors import GatewayError, describe
+from gateway.errors import describe
 from gateway.identity.versions import Claimant, Head
 from gateway.record import NATIONAL_TOPIC, lane_signed, lane_unsigned
 
@@ -50,8 +50,8 @@ _MINE = "stage = 'identity' AND target = '' AND slot = %(slot)s"
 _OPEN = f"{_MINE} AND state <> 'closed'"
 
 
-class SlotLost(GatewayError):
-    """Another worker has taken the slot over; this process must end without writing more."""
+class SlotLost(Exception):
+    """Another worker has taken the slot over; this process must end without writing more, and may start anew."""
 
 
 class SlotLedger:

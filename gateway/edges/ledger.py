@@ -1,7 +1,8 @@
 """The ledger's connection: pool, migrations under an advisory lock, and what an outage looks like.
 
 An outage of PostgreSQL holds the stage that needs it (design rule 1): ``hold_while_down`` waits and tries again,
-nothing is parked or counted.  Errors never carry DETAIL texts, which repeat values.
+nothing is parked or counted.  What PostgreSQL can never take (``refuses_content``) is no outage and is raised.
+Errors never carry DETAIL texts, which repeat values.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from gateway.errors import GatewayError
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 MIGRATION_LOCK: Final = 0x686F636261  # "hocba": one migrating process at a time, whatever yoyo's own lock does
 RETRY_S: Final = 0.5
+LIMIT_EXCEEDED: Final = "54"
+"""The SQLSTATE class of what is too large or too complex; psycopg files it with the outages."""
 Result = TypeVar("Result")
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[object, ...]]]
 
@@ -63,14 +66,22 @@ def make_pool(url: str, size: int) -> Pool:
     return AsyncConnectionPool(url, min_size=1, max_size=size, open=False, timeout=10.0, kwargs={"autocommit": True})
 
 
+def refuses_content(error: psycopg.Error) -> bool:
+    """Whether *error* is about the values that were sent, so that sending them again cannot help."""
+    return isinstance(error, psycopg.DataError) or (error.sqlstate or "").startswith(LIMIT_EXCEEDED)
+
+
 async def hold_while_down(work: Callable[[], Awaitable[Result]], what: str) -> Result:
     """Perform *work* (safe to repeat), waiting through an outage of PostgreSQL for as long as it lasts."""
     told = False
     while True:
         try:
             return await work()
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout):
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            if refuses_content(error):
+                log.error("the ledger cannot take this", what=what, sqlstate=error.sqlstate)  # noqa: TRY400  no values
+                raise
             if not told:
-                log.warning("ledger unavailable, holding", what=what)
+                log.warning("ledger unavailable, holding", what=what, sqlstate=error.sqlstate)
                 told = True
             await asyncio.sleep(RETRY_S)

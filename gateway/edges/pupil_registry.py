@@ -1,7 +1,8 @@
 """The sector's pupil registry over HTTP: pupil codes in, candidates out, for the resolver beside identity's stream.
 
 The rule: codes and people travel in bodies; each request names its purpose and has an id of its own (facts §10).
-Whatever goes wrong is `Unavailable` with a word why: no look-up is half an answer, and it may simply be asked again.
+No look-up is half an answer.  What goes wrong is `Unavailable`, to be asked again as it is, or `RefusedLookup`, where
+asking the same again would end the same; both with a word why.
 """
 
 import uuid
@@ -17,6 +18,8 @@ from gateway.outcomes import Unavailable
 _PATH = "/api/pupils:lookup"
 _MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _RETRY_AFTER_CAP_S = 300.0
+_ABOUT_US_OR_NOW = frozenset({401, 403, 408, 429})
+"""Client errors that say nothing about the codes: who asks, and when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,13 @@ class Candidate:
     full_name: str = field(repr=False)
     birth_date: str = field(repr=False)
     gender: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLookup:
+    """The registry does not take, or cannot answer, this list of codes; a part of it may do."""
+
+    reason: str
 
 
 class _Answer(msgspec.Struct):
@@ -43,7 +53,9 @@ class PupilRegistry:
         self._exchange = Exchange(client, total_s=timeout_s, max_answer_bytes=_MAX_ANSWER_BYTES)
         self._decoder = msgspec.json.Decoder(_Answer)
 
-    async def lookup(self, codes: Sequence[str], request_id: uuid.UUID) -> dict[str, list[Candidate]] | Unavailable:
+    async def lookup(
+        self, codes: Sequence[str], request_id: uuid.UUID
+    ) -> dict[str, list[Candidate]] | Unavailable | RefusedLookup:
         """Who stands behind each of *codes*: every code is a key of the answer, with none, one or several people.
 
         *request_id* names this one exchange, there and in our audit.
@@ -53,18 +65,22 @@ class PupilRegistry:
         match await self._exchange.ask("POST", _PATH, content=msgspec.json.encode(body), headers=headers):
             case Answered(status=200, body=answer):
                 return self._read(answer, codes)
+            case Answered(status=status) if 400 <= status < 500 and status not in _ABOUT_US_OR_NOW:
+                return RefusedLookup(f"HTTP-{status}")
             case Answered(status=status, headers=headers_back):
                 return Unavailable(retry_after_s(headers_back, _RETRY_AFTER_CAP_S), f"HTTP-{status}")
+            case Lost(reason="size"):
+                return RefusedLookup("size")
             case NotSent(reason=reason) | Lost(reason=reason):
                 return Unavailable(None, reason)
 
-    def _read(self, answer: bytes, codes: Sequence[str]) -> dict[str, list[Candidate]] | Unavailable:
+    def _read(self, answer: bytes, codes: Sequence[str]) -> dict[str, list[Candidate]] | RefusedLookup:
         try:
             results = self._decoder.decode(answer).results
         except msgspec.MsgspecError:
-            return Unavailable(None, "unreadable")
+            return RefusedLookup("unreadable")
         if any(code not in results for code in codes):
-            return Unavailable(None, "incomplete")
+            return RefusedLookup("incomplete")
         return {code: results[code] for code in codes}
 
     async def aclose(self) -> None:

@@ -65,7 +65,7 @@ class HttpImmediate:
         rows = _rows(reply.body, wire.answers)
         if rows is None:
             return BatchAnswer({}, whole=Ambiguous("unreadable"))
-        said = {(row.get(wire.answer_id), row.get(wire.answer_version)): row for row in rows}
+        said = {named: row for row in rows if (named := _named(row, wire.answer_id, wire.answer_version)) is not None}
         return BatchAnswer(
             {
                 (send.record_id, send.version): self._outcome(said.get((record[wire.record_id], record[wire.version])))
@@ -82,7 +82,9 @@ class HttpImmediate:
     def _outcome(self, row: Json | None) -> Outcome:
         if row is None:
             return Ambiguous("missing")
-        code = row.get(self.contract.wire.answer_code)
+        code = row.get(self.contract.wire.answer_code) or ""
+        if not isinstance(code, str):
+            return Ambiguous("unreadable")
         outcome = outcome_of(self.contract, row.get(self.contract.wire.answer_result), [code] if code else [])
         return outcome or Ambiguous("pending")
 
@@ -158,7 +160,9 @@ class HttpPackets:
 
     def _verdicts(self, body: bytes) -> PollAnswer:
         wire, answer = self.contract.wire, _object(body)
-        status = str(answer.get(wire.packet_status, ""))
+        status = answer.get(wire.packet_status)
+        if not isinstance(status, str):
+            return Unavailable(None, "unreadable")
         match self.contract.packet_status.get(status):
             case "pending":
                 return Pending(status)
@@ -167,17 +171,22 @@ class HttpPackets:
             case None:
                 return RefusedWhole(f"PACKET-{plain_code(status)}") if status else Unavailable(None, "unreadable")
 
-    def _answers(self, items: object) -> dict[RecordVersion, Outcome]:
+    def _answers(self, items: object) -> dict[RecordVersion, Outcome | Pending]:
         wire = self.contract.wire
-        answers: dict[RecordVersion, Outcome] = {}
+        answers: dict[RecordVersion, Outcome | Pending] = {}
         for item in items if isinstance(items, list) else []:
-            errors = item.get(wire.errors) or []
-            codes = [error.get(wire.error_code) for error in errors if isinstance(error, dict)]
-            name, version = item.get(wire.record_id), item.get(wire.version)
-            outcome = outcome_of(self.contract, item.get(wire.item_status), codes)
-            if outcome is not None and isinstance(name, str) and isinstance(version, int):
-                answers[name, version] = outcome
+            named = _named(item, wire.record_id, wire.version)
+            if named is not None:
+                answers[named] = self._item(item)
         return answers
+
+    def _item(self, item: Json) -> Outcome | Pending:
+        wire = self.contract.wire
+        status, errors = item.get(wire.item_status), item.get(wire.errors) or []
+        if not isinstance(errors, list) or not all(isinstance(error, dict) for error in errors):
+            return Ambiguous("unreadable")
+        outcome = outcome_of(self.contract, status, [error.get(wire.error_code) for error in errors])
+        return outcome or Pending(plain_code(status))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -230,6 +239,16 @@ def _object(body: bytes) -> Json:
         return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.MsgspecError:
         return {}
+
+
+def _named(row: object, record_id: str, version: str) -> RecordVersion | None:
+    """The record version that *row* speaks of; None when it does not say so in the right types."""
+    if not isinstance(row, dict):
+        return None
+    name, number = row.get(record_id), row.get(version)
+    if isinstance(name, str) and isinstance(number, int) and not isinstance(number, bool):
+        return name, number
+    return None
 
 
 def _rows(body: bytes, name: str) -> list[Json] | None:

@@ -129,6 +129,11 @@ class Desk:
             return (row.lane, row.claim_hash) in self.verdicts
         return False
 
+    def unanswered(self) -> list[Row]:
+        """Rows that wait for a look-up and have no verdict, or no longer one: somebody has to ask."""
+        waiting = (row for lane in self.lanes.values() for row in lane if row.code == WAITING)
+        return [row for row in waiting if (row.lane, row.claim_hash) not in self.verdicts]
+
     def drop(self, row: Row) -> None:
         """Take a discarded row out of its lane."""
         self.lanes[row.lane].remove(row)

@@ -73,7 +73,7 @@ class Differs:
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """Nobody has this pupil code."""
+    """Nobody has this pupil code, or the registry does not take it for one."""
 
 
 @dataclass(frozen=True, slots=True)

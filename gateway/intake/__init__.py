@@ -4,8 +4,8 @@
             JSON, XML        compiled from connectors/<name>    gateway.catalogue_dq: reject, park, warn
 
 Rules a change must respect: `Connector.process` is total (any bytes give an Outcome, never an exception); every
-finding is reported and the strongest decides; a problem names a field, never a value; marks are decimal text,
-never binary floats; a signed document is derived from, never rewritten.
+finding is reported (up to 100 an item, strongest first) and the strongest decides; a problem names a field, never
+a value; marks are decimal text, never binary floats; a signed document is derived from, never rewritten.
 """
 
 from gateway.intake.connector import Connector

@@ -15,7 +15,7 @@ from gateway.errors import Problem
 from gateway.intake import check as checks
 from gateway.intake import functions
 from gateway.intake.language import Call, Condition, ConnectorFaults, Definition, Rows, Rule
-from gateway.intake.limits import limits, safe_length
+from gateway.intake.limits import head_limits, limits, safe_length
 from gateway.intake.makers import (
     FixedRow,
     Found,
@@ -49,6 +49,8 @@ class Compiled:
     results: Section
     facts: Section
     rows: Mapping[str, RowMaker]
+    lists: tuple[tuple[str, Getter], ...]
+    """The row sections whose length the vendor decides, and where their elements stand."""
     expect: Section
     required: tuple[str, ...]
     known: Mapping[str, Any]
@@ -89,6 +91,7 @@ class _Compiler:
             results=self._section("results", sections["results"]),
             facts=self._plain(sections["facts"]),
             rows={name: self._rows(name, rows) for name, rows in self.definition.rows.items()},
+            lists=tuple((name, getter(rows.path)) for name, rows in self.definition.rows.items() if rows.path),
             expect=tuple((e.field, self._expect(e.path, e.words, e.code, e.field)) for e in self.definition.expect),
             required=self._required(),
             known=self.known,
@@ -116,7 +119,8 @@ class _Compiler:
         makers = []
         for name, rule in rules.items():
             field = _NATIONAL_NAME.get(name, name)
-            makers.append((name, self._maker(field, rule, self._steps(rule, kinds[name]), kinds[name])))
+            steps = (*self._steps(rule, kinds[name]), *head_limits(name))
+            makers.append((name, self._maker(field, rule, steps, kinds[name])))
         return tuple(makers)
 
     def _section(self, section: str, rules: Mapping[str, Rule], prefix: str = "") -> Section:

@@ -18,7 +18,17 @@ from gateway.intake.compile import Compiled, compile_definition
 from gateway.intake.language import Profile, School, read_definition
 from gateway.intake.makers import Found, add_missing, getter
 from gateway.intake.message import settle_message
-from gateway.intake.outcome import Claim, Item, Items, Mapped, Outcome, Rejected, RejectedWhole
+from gateway.intake.outcome import (
+    MAX_FINDINGS,
+    Claim,
+    Item,
+    Items,
+    Mapped,
+    Outcome,
+    Rejected,
+    RejectedWhole,
+    first_findings,
+)
 from gateway.national.schema import Level
 from gateway.record import Op, Position, SourceOrder, record_id, vendor_topic
 
@@ -75,6 +85,8 @@ class Connector:
         if root is None:
             return RejectedWhole((Problem(code),))
         trees = self._items(root)
+        if len(trees) > self.profile.max_items:  # a small message of countless items would keep its slot busy
+            return RejectedWhole((Problem("GW-01"),))
         if not trees or (self.format == "xml" and len(trees) > 1):  # signed bytes are the evidence of one record
             return RejectedWhole((Problem("DQ-45"),))
         evidence = _evidence(value, position) if self.format == "xml" else None
@@ -99,19 +111,26 @@ class Connector:
     def _item(self, index: int, tree: object, message: _Message) -> Item:
         if not isinstance(tree, dict):
             return Rejected(index, (Problem("DQ-45"),), None, None)
-        _count_unknown(tree, self.mapping.known, "", message.unknown)
-        found: Found = []
+        _count_unknown(tree, self.mapping.known, "", message.unknown, self.profile.max_rows)
+        long = self._long_lists(tree, message.root)
+        found: Found = list(long)
         event = {name: make(tree, message.root, found) for name, make in self.mapping.event}
         op = _OPS.get(event.get("type") or "NEW", Op.NEW)
-        record = self.mapping.keys if op is Op.CANCEL else self.mapping.record
+        record = self.mapping.keys if op is Op.CANCEL or long else self.mapping.record
         body = {name: make(tree, message.root, found) for name, make in record}
         order = self._order(event, found)
         self._authority(body, event, message, found)
-        if op is Op.CANCEL:
+        if record is self.mapping.keys:
             add_missing(body, _KEYS_DUE, "", found)
             found += rules_identity.code_problems(body, self.profile.temporary_code)
             return self._outcome(_Draft(index, op, event, order, None, None, body), found, message)
         return self._full(_Draft(index, op, event, order, None, None, body), tree, found, message)
+
+    def _long_lists(self, tree: Tree, root: Tree) -> Found:
+        """GW-01 for each list of more rows than any record has; such an item is rejected before its rows are mapped."""
+        lists = [(name, source(tree, root)) for name, source in self.mapping.lists]
+        most = self.profile.max_rows
+        return [Problem("GW-01", name) for name, rows in lists if isinstance(rows, list) and len(rows) > most]
 
     def _order(self, event: Mapping[str, Any], found: Found) -> SourceOrder | None:
         order = event.get("version")
@@ -165,8 +184,9 @@ class Connector:
         if year:
             found += rules.time_problems(occurred, year, message.timestamp_ms)
         problems = tuple(dict.fromkeys(found))
-        severities = [self.severity(problem.code) for problem in problems]
-        if "reject" in severities or identifier is None or draft.order is None:
+        refused = any(self.severity(problem.code) == "reject" for problem in problems)
+        if refused or identifier is None or draft.order is None:
+            problems = first_findings(problems, self.severity)
             return Rejected(draft.index, problems, event.get("vendor_ref"), identifier)
         body = draft.full
         if body is not None and body.get("transcript_id") is None:
@@ -185,11 +205,14 @@ class Connector:
             vendor_ref=event.get("vendor_ref"),
             claim=None if body is None or draft.identity is None else _claim(body, draft.identity),
             body=body,
-            holds=tuple(p for p, severity in zip(problems, severities, strict=True) if severity == "park"),
-            warnings=tuple(p for p, severity in zip(problems, severities, strict=True) if severity == "warn"),
+            holds=self._of(problems, "park"),
+            warnings=self._of(problems, "warn"),
             evidence=message.evidence,
             reason=event.get("reason"),
         )
+
+    def _of(self, problems: tuple[Problem, ...], severity: str) -> tuple[Problem, ...]:
+        return tuple(problem for problem in problems if self.severity(problem.code) == severity)[:MAX_FINDINGS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +277,8 @@ def _evidence(value: bytes, position: Position) -> dict[str, Any]:
     }
 
 
-def _count_unknown(tree: Tree, known: Mapping[str, Any], path: str, counts: dict[str, int]) -> None:
-    """Counts input names no rule reads, for the drift report; bounded, because the names are the vendor's."""
+def _count_unknown(tree: Tree, known: Mapping[str, Any], path: str, counts: dict[str, int], most: int) -> None:
+    """Counts input names no rule reads, for the drift report; bounded, because names and lists are the vendor's."""
     for name in tree.keys() - known.keys():
         label = f"{path}{name}"[:80]
         if label in counts or len(counts) < _MAX_UNKNOWN:
@@ -263,6 +286,6 @@ def _count_unknown(tree: Tree, known: Mapping[str, Any], path: str, counts: dict
     for name, below in known.items():
         if below and name in tree:
             inside = tree[name]
-            for element in inside if isinstance(inside, list) else (inside,):
+            for element in inside[:most] if isinstance(inside, list) else (inside,):
                 if isinstance(element, dict):
-                    _count_unknown(element, below, f"{path}{name}.", counts)
+                    _count_unknown(element, below, f"{path}{name}.", counts, most)

@@ -118,6 +118,10 @@ class Profile:
     version_epoch: int
     mapping_version: str
     max_bytes: int
+    max_items: int
+    """Items of one message."""
+    max_rows: int
+    """Rows in one list of one item."""
     weight: int
     temporary_code: str
     programme: str
@@ -141,13 +145,15 @@ class Definition:
 
 
 _PROFILE_KEYS = (
-    "name", "vendor", "title", "format", "level", "batch", "version_epoch", "mapping_version", "max_bytes", "weight",
-    "temporary_code", "programme", "signatures", "severities", "schools",
+    "name", "vendor", "title", "format", "level", "batch", "version_epoch", "mapping_version", "max_bytes", "max_items",
+    "max_rows", "weight", "temporary_code", "programme", "signatures", "severities", "schools",
 )  # fmt: skip
 _PROFILE_DUE = ("name", "vendor", "title", "format", "level", "version_epoch", "mapping_version", "schools")
 _MAPPING_KEYS = SECTIONS | ROW_SECTIONS | {"tables", "expect", "ignore", "blank"}
 _RULE_KEYS = ("from", "via", "table", "value", "default", "required", "when")
 DEFAULT_MAX_BYTES = 1_048_576
+DEFAULT_MAX_ITEMS = 500
+DEFAULT_MAX_ROWS = 60
 
 
 _Named = TypeVar("_Named", Rule, Rows, Table)
@@ -203,6 +209,8 @@ def _profile(faults: Faults, node: Node) -> Profile:
         version_epoch=faults.whole(found.get("version_epoch"), 1),
         mapping_version=faults.text(found.get("mapping_version")),
         max_bytes=faults.whole(found.get("max_bytes"), DEFAULT_MAX_BYTES),
+        max_items=max(1, faults.whole(found.get("max_items"), DEFAULT_MAX_ITEMS)),
+        max_rows=max(1, faults.whole(found.get("max_rows"), DEFAULT_MAX_ROWS)),
         weight=max(1, faults.whole(found.get("weight"), 1)),
         temporary_code=faults.text(found.get("temporary_code"), "TAM-"),
         programme=faults.choice(found.get("programme"), {"GDPT", "GDTX"}, "GDPT"),

@@ -17,6 +17,8 @@ from gateway.national.schema import FieldSpec, Level
 
 _TOO_LONG = Refusal("DQ-34")
 _NOT_LISTED = Refusal("DQ-11")
+HEAD_TEXT = 150
+"""Width of a vendor's free text outside the body: the dictionary's for idbanghi."""
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _BY_CODE_RULES = frozenset({"grade_code", "education_level", "circular"})
 """Whether these fit together is judged as one (DQ-49)."""
@@ -42,6 +44,11 @@ def safe_length(rest: Sequence[Step]) -> int:
             return length
         case _:
             return -1
+
+
+def head_limits(name: str) -> list[Step]:
+    """What is asked of an event field: the dictionary says nothing of it, but heads and receipts carry its text."""
+    return [AtMost(HEAD_TEXT)] if name in {"vendor_ref", "reason"} else []
 
 
 def limits(spec: FieldSpec, level: Level) -> list[Step]:

@@ -9,7 +9,7 @@ only itself (DQ-24, already found), so it takes no part here.
 from dataclasses import replace
 
 from gateway.errors import Problem
-from gateway.intake.outcome import Duplicate, Item, Mapped
+from gateway.intake.outcome import MAX_FINDINGS, Duplicate, Item, Mapped
 
 _COPY = (Problem("DQ-46", "pupil_code"),)
 
@@ -68,4 +68,4 @@ def _hold(item: Item, held: list[tuple[int, str]]) -> Item:
     if not isinstance(item, Mapped):
         return item
     more = tuple(Problem("DQ-23", field) for index, field in held if index == item.index)
-    return replace(item, holds=item.holds + more) if more else item
+    return replace(item, holds=item.holds[: MAX_FINDINGS - len(more)] + more) if more else item

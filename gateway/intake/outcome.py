@@ -4,7 +4,7 @@ Every item ends in exactly one class: `Mapped` goes on (identity parks it when i
 to its vendor, `Duplicate` is a copy inside the same message and takes the end state ``duplicate``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,18 @@ from gateway.record import Op, SourceOrder
 
 Body = dict[str, Any]
 """A dict after `vn.hocba.Body`, as `gateway.national.codec.encode_body` takes it (hot path, so no class)."""
+
+
+MAX_FINDINGS = 100
+"""Of one kind an item carries at most so many: heads, receipts and parked rows are not made for more."""
+_RANK = {"reject": 0, "park": 1, "warn": 2}
+
+
+def first_findings(problems: Sequence[Problem], severity: Callable[[str], str]) -> tuple[Problem, ...]:
+    """*problems* in their order; where they are too many, the strongest first and the rest left out."""
+    if len(problems) <= MAX_FINDINGS:
+        return tuple(problems)
+    return tuple(sorted(problems, key=lambda problem: _RANK[severity(problem.code)])[:MAX_FINDINGS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +68,7 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record the vendor has to correct; *problems* are all findings, not only the first."""
+    """A record the vendor has to correct; *problems* are all findings (up to MAX_FINDINGS)."""
 
     index: int
     problems: tuple[Problem, ...]

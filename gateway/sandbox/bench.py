@@ -282,9 +282,7 @@ async def _latency(stand: Stand, outputs: Sequence[Prepared], workers: Workers) 
         effects = read_book(stand.neighbours[name].book)
         waits = sorted(effect.at_ms - sent[effect.record_id] for effect in effects if effect.record_id in sent)
         more |= {f"{name}_p50_ms": waits[len(waits) // 2], f"{name}_p99_ms": waits[int(len(waits) * 0.99)]}
-    return figure(
-        "e2e", "latency-500", len(measured), seconds, usage(workers.pids().values()).since(before), **more
-    )
+    return figure("e2e", "latency-500", len(measured), seconds, usage(workers.pids().values()).since(before), **more)
 
 
 async def _whole(stand: Stand, outputs: Sequence[Prepared], *, already: int, workers: Workers) -> Figure:
@@ -293,6 +291,4 @@ async def _whole(stand: Stand, outputs: Sequence[Prepared], *, already: int, wor
     reached = await _effects(stand, already + len(outputs))
     seconds = max(reached.values()) - began_s
     rates = {f"{name}_per_second": round(len(outputs) / (at - began_s), 1) for name, at in reached.items()}
-    return figure(
-        "e2e", "whole", len(outputs), seconds, usage(workers.pids().values()).since(before), **rates
-    )
+    return figure("e2e", "whole", len(outputs), seconds, usage(workers.pids().values()).since(before), **rates)

@@ -1,19 +1,22 @@
 """Records of national.records as delivery needs them: an `Entry` of the headers, a payload at send time, receipts.
 
 Values are kept only while their record is open in memory; what was parked or travels in a former owner's packet is read
-again by its offset.  A value that cannot be decoded parks its record and stops nobody else.
+again by its offset.  A value that cannot be decoded parks its record and stops nobody else; a record that did not come
+from the gateway has no lane to be parked in, so it goes into quarantine whole.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from gateway.delivery.effects import Park, Settle
-from gateway.delivery.values import Entry
+from gateway.delivery.values import UNDECODABLE, Entry
 from gateway.edges.delivery_ledger import Origin, ReceiptRow
-from gateway.edges.kafka import header
+from gateway.edges.kafka import Output, header
 from gateway.edges.kafka_types import Record
-from gateway.errors import GatewayError, Problem, describe
+from gateway.errors import Problem, describe
 from gateway.national import codec
 from gateway.record import (
     H_CONTENT_HASH,
@@ -25,6 +28,8 @@ from gateway.record import (
     H_SOURCE,
     H_VERSION,
     NATIONAL_TOPIC,
+    QUARANTINE_TOPIC,
+    Headers,
     Op,
     Position,
     State,
@@ -32,30 +37,68 @@ from gateway.record import (
 
 SOURCE_PREFIX: Final = "/vendors/"
 KEPT_ORIGINS: Final = 20_000
+MOST_PROBLEMS: Final = 100
+"""Of one receipt; a target may name thousands, and a receipt must fit into a Kafka message."""
+MOST_VERSIONS: Final = 2**31 - 1
+MOST_YEARS: Final = 2**15 - 1
+_LANE: Final = re.compile(r"[0-9a-f]{16}")
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+_SOURCE: Final = re.compile(rf"{SOURCE_PREFIX}[A-Za-z0-9._-]{{1,200}}")
 
 
-class NoEntry(GatewayError):
-    """A record of the unified stream lacks the headers that identity writes: it did not come from the gateway."""
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A record of the unified stream without the headers that identity writes: it did not come from the gateway."""
+
+    position: Position
+    quarantined: Output
 
 
-def entry_of(record: Record) -> Entry:
-    """The entry of *record*; raises NoEntry."""
+def entry_of(record: Record) -> Entry | Foreign:
+    """The entry of *record*, as far as the ledger could keep it."""
     try:
         return Entry(
             offset=record.offset,
-            record_id=header(record, H_RECORD_ID),
-            event_id=header(record, H_EVENT_ID),
-            version=int(header(record, H_VERSION)),
+            record_id=str(UUID(header(record, H_RECORD_ID))),
+            event_id=str(UUID(header(record, H_EVENT_ID))),
+            version=_within(int(header(record, H_VERSION)), MOST_VERSIONS),
             op=Op(header(record, H_OP)),
-            lane=int(header(record, H_LANE), 16),
-            content_hash=bytes.fromhex(header(record, H_CONTENT_HASH)).hex(),
-            vendor=header(record, H_SOURCE).removeprefix(SOURCE_PREFIX),
-            school_year=int(header(record, H_SCHOOL_YEAR)[:4]),
+            lane=int(_shaped(_LANE, header(record, H_LANE)), 16),
+            content_hash=_shaped(_HASH, header(record, H_CONTENT_HASH)),
+            vendor=_shaped(_SOURCE, header(record, H_SOURCE)).removeprefix(SOURCE_PREFIX),
+            school_year=_within(int(header(record, H_SCHOOL_YEAR)[:4]), MOST_YEARS),
             size=len(record.value or b""),
         )
-    except ValueError as error:
-        message = f"{Position(record.topic, record.partition, record.offset)} lacks the headers of a national record"
-        raise NoEntry(message) from error
+    except ValueError:
+        return _foreign(record)
+
+
+def _within(number: int, most: int) -> int:
+    if not 1 <= number <= most:
+        message = "out of range"
+        raise ValueError(message)
+    return number
+
+
+def _shaped(shape: re.Pattern[str], text: str) -> str:
+    if not shape.fullmatch(text):
+        message = "not of its shape"
+        raise ValueError(message)
+    return text
+
+
+def _foreign(record: Record) -> Foreign:
+    """The bytes as they are, with where they were found and then their own headers."""
+    headers: Headers = [
+        ("q-stage", b"delivery"),
+        ("q-reason", UNDECODABLE.encode()),
+        ("q-original-topic", record.topic.encode()),
+        ("q-original-partition", str(record.partition).encode()),
+        ("q-original-offset", str(record.offset).encode()),
+        *((name, bytes(value)) for name, value in record.headers if value is not None),
+    ]
+    output = Output(QUARANTINE_TOPIC, record.partition, record.key, record.value or b"", headers)
+    return Foreign(Position(record.topic, record.partition, record.offset), output)
 
 
 @dataclass(slots=True)
@@ -138,7 +181,7 @@ class Receipts:
 
     def parked(self, park: Park, origin: Origin, at_ms: int) -> ReceiptRow:
         """The receipt of a parking; a reason's rule is the target's own code."""
-        problems = tuple(Problem(reason.code, "", reason.target_code) for reason in park.reasons)
+        problems = tuple(Problem(reason.code, "", reason.target_code) for reason in park.reasons[:MOST_PROBLEMS])
         return self._row(park.entry, State.PARKED, park.seq, origin, at_ms, problems)
 
     def _row(

@@ -34,7 +34,7 @@ from gateway.delivery.effects import (
 )
 from gateway.delivery.events import Answered, Event, LaneLoaded, Received, Revoked, Slowed, Woke, Written
 from gateway.delivery.machine import Machine
-from gateway.delivery.values import Settings
+from gateway.delivery.values import Entry, Settings
 from gateway.edges.clock import dice, monotonic_s, now_ms
 from gateway.edges.delivery_ledger import DeliveryLedger, Flush
 from gateway.edges.delivery_stream import commit
@@ -45,7 +45,7 @@ from gateway.edges.ledger import hold_while_down
 from gateway.edges.telemetry import logger
 from gateway.record import receipt_partition, vendor_topic
 from gateway.workers.delivery_lease import Lease
-from gateway.workers.delivery_records import Receipts, Shelf, entry_of
+from gateway.workers.delivery_records import Foreign, Receipts, Shelf, entry_of
 from gateway.workers.delivery_send import BatchSender, PacketSender, Reader
 
 FETCH_RECORDS: Final = 500
@@ -343,13 +343,25 @@ class DeliverySlot:
         self.tell(LaneLoaded(lane, loaded.rows, loaded.known))
 
     async def _receive(self, job: _Fetched) -> None:
-        entries = [entry_of(record) for record in job.records]
+        read = [entry_of(record) for record in job.records]
+        await self._quarantine([one for one in read if isinstance(one, Foreign)])
+        entries = [one for one in read if isinstance(one, Entry)]
         asked = [(entry.school_year, entry.record_id) for entry in entries]
         known = await hold_while_down(lambda: self._parts.ledger.known(asked), "known versions")
+        ours = {entry.offset for entry in entries}
         for record in job.records:
-            self._parts.shelf.keep(record)
+            if record.offset in ours:
+                self._parts.shelf.keep(record)
         self.tell(Received(entries, known, job.position))
         job.heard.set()
+
+    async def _quarantine(self, foreign: Sequence[Foreign]) -> None:
+        """Their offsets pass once Kafka has them; after a crash they may stand there twice."""
+        if not foreign:
+            return
+        await self._parts.producer.send([one.quarantined for one in foreign])
+        for one in foreign:
+            log.error("foreign record quarantined", target=self._parts.target, position=str(one.position))
 
     async def _commit(self) -> None:
         while True:

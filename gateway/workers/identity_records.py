@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.edges.identity_rows import Parking
+from gateway.edges.identity_rows import Parking, Published
 from gateway.edges.kafka import Output, header
 from gateway.edges.kafka_types import Record
-from gateway.errors import Problem, describe
+from gateway.errors import GatewayError, Problem, describe
 from gateway.identity.plan import UNDECODABLE, Event, Row
 from gateway.identity.verdicts import Claim, Confirmed, claim_hash
-from gateway.identity.versions import Entry
+from gateway.identity.versions import Entry, Head
 from gateway.national import codec
 from gateway.record import (
     H_CONTENT_HASH,
@@ -66,6 +66,8 @@ _COPIED: Final = (
 CONFIRMED, CANCEL = "confirmed", "cancel"
 TEMPORARY_CODE: Final = "DQ-24"
 _VENDORS: Final = "/vendors/"
+MOST_PROBLEMS: Final = 100
+"""In a receipt; the leading ones come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,25 @@ def entry_of(head: dict[str, Any]) -> Entry:
         op=Op(head["event_type"]),
         caused=head["cause"] is not None,
     )
+
+
+def published(record: Record) -> Published | None:
+    """The head that a record of national.records became; None when its bytes cannot be read.
+
+    Raises GatewayError for a record of this gateway in a schema this program does not know: passing over its head
+    would let an older program give its version out a second time.
+    """
+    try:
+        head, _ = codec.split_record(record.value or b"")
+    except codec.Undecodable:
+        return None
+    except codec.UnknownSchema as error:
+        if not header(record, H_VERSION):
+            return None
+        position = f"{record.topic}-{record.partition}@{record.offset}"
+        message = f"{position} has a schema that this program does not know; start the program that wrote it"
+        raise GatewayError(message) from error
+    return Published(head["record_id"], int(head["lane"], 16), Head(head["version"], entry_of(head)), record.offset)
 
 
 def unread(record: Record) -> Parking | None:
@@ -222,7 +243,7 @@ def quarantined(record: Record) -> Output:
         ("dlt-original-offset", str(record.offset).encode()),
         ("dlt-reason", UNDECODABLE.encode()),
         ("dlt-stage", b"identity"),
-        *((name, bytes(value)) for name, value in record.headers),
+        *((name, value or b"") for name, value in record.headers),
     ]
     return Output(QUARANTINE_TOPIC, record.partition, None, record.value or b"", headers)
 
@@ -250,7 +271,7 @@ def receipt(head: dict[str, Any], fate: Fate, *, slots: int, at_ms: int) -> Outp
         "state": str(fate.state),
         "seq": fate.seq,
         "version": None,
-        "problems": [_described(problem) for problem in fate.problems],
+        "problems": [_described(problem) for problem in fate.problems[:MOST_PROBLEMS]],
         "source": head["source"],
         "at": at_ms,
     }

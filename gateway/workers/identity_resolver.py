@@ -6,6 +6,8 @@
 
 The rules: one question in flight for a code, however many claims and slots wait for it; an answer is in the ledger
 before anybody acts on it; an outage holds and is asked through with capped backoff for ever, no attempt is counted.
+A batch that the registry refuses is halved until the code it dislikes stands alone: that pupil parks (ID-02), the
+others are answered.  A registry that refuses one code after the other and answers none is taken for an outage.
 The stream's wait belongs to the stream: a caller that gives up cancels nothing.
 """
 
@@ -21,6 +23,7 @@ from gateway.config import Config
 from gateway.edges import clock
 from gateway.edges.identity_verdicts import Answer, Kept
 from gateway.edges.ledger import hold_while_down
+from gateway.edges.pupil_registry import RefusedLookup
 from gateway.edges.telemetry import logger
 from gateway.identity.plan import ClaimKey
 from gateway.identity.verdicts import Candidate, Claim, Confirmed, Verdict, compare
@@ -31,6 +34,8 @@ MOST_PENDING: Final = 10_000
 CONCURRENT_REQUESTS: Final = 4
 BACKOFF_FIRST_S: Final = 0.2
 BACKOFF_CAP_S: Final = 5.0
+MOST_REFUSED: Final = 20
+"""Codes refused in a row, without one answer between, that may park: more is a fault of the registry, not of codes."""
 
 Told = Callable[[int], None]
 """Called with the lane whose claim was answered."""
@@ -43,7 +48,7 @@ class Registry(Protocol):
 
     async def lookup(
         self, codes: Sequence[str], request_id: uuid.UUID
-    ) -> Mapping[str, Sequence[Candidate]] | Unavailable:
+    ) -> Mapping[str, Sequence[Candidate]] | Unavailable | RefusedLookup:
         """Who stands behind each of *codes*."""
 
 
@@ -82,6 +87,7 @@ class Resolver:
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._next_request_s = 0.0
         self._failures = 0
+        self._refused = 0
         self._room = asyncio.Event()
         self._room.set()
 
@@ -150,14 +156,35 @@ class Resolver:
             request_id = uuid.uuid4()
             match await self._registry.lookup(codes, request_id):
                 case Unavailable(retry_after_s, reason):
-                    self._failures += 1
-                    if self._failures == 1:
-                        log.warning("registry unavailable, look-ups wait", reason=reason)
-                    await asyncio.sleep(backoff_s(self._failures, clock.dice(), retry_after_s))
+                    await self._wait_out(reason, retry_after_s)
+                case RefusedLookup(reason):
+                    await self._narrow(codes, request_id, reason)
+                    return
                 case answer:
-                    self._failures = 0
+                    self._failures = self._refused = 0
                     await self._take(answer, request_id)
                     return
+
+    async def _wait_out(self, reason: str, retry_after_s: float | None) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            log.warning("registry unavailable, look-ups wait", reason=reason)
+        await asyncio.sleep(backoff_s(self._failures, clock.dice(), retry_after_s))
+
+    async def _narrow(self, codes: Sequence[str], request_id: uuid.UUID, reason: str) -> None:
+        """Find the refused code by halves; alone it is nobody's, or goes to the queue's end in what looks an outage."""
+        if len(codes) > 1:
+            middle = len(codes) // 2
+            await self._ask_until_answered(codes[:middle])
+            await self._ask_until_answered(codes[middle:])
+        elif self._refused < MOST_REFUSED:
+            self._failures = 0  # it does answer
+            self._refused += 1
+            log.warning("registry refuses a pupil code", reason=reason, request_id=str(request_id))
+            await self._take({codes[0]: []}, request_id)
+        else:
+            await self._wait_out(reason, None)
+            self._queue.put_nowait(codes[0])
 
     async def _pace(self) -> None:
         """The registry's rate, in requests: each takes the next free moment."""

@@ -28,11 +28,9 @@ from gateway.edges.telemetry import logger
 from gateway.errors import GatewayError
 from gateway.identity.plan import SETTLED_BY_LOOKUP, WAITING, ClaimKey, Desk, Row
 from gateway.identity.verdicts import Verdict
-from gateway.identity.versions import Head
-from gateway.national import codec
 from gateway.record import MAPPED_TOPIC, NATIONAL_TOPIC, State
 from gateway.workers.identity_draft import Draft
-from gateway.workers.identity_records import Item, entry_of, opened, read, unread
+from gateway.workers.identity_records import Item, opened, published, read, unread
 from gateway.workers.identity_resolver import Resolver
 
 STAGE: Final = "identity"
@@ -134,9 +132,16 @@ class IdentitySlot:
     async def _catch_up(self) -> None:
         start = await hold_while_down(self._ledger.watermark, "watermark")
         async for records in read_partition(self._shop.config.kafka, self._national, start):
-            heads = [_published(record) for record in records]
+            heads = [head for record in records if (head := self._head(record))]
             following = records[-1].offset + 1
             await hold_while_down(partial(self._ledger.catch_up, heads, following), "heads")
+
+    def _head(self, record: Record) -> Published | None:
+        """The head that *record* became; what cannot be read became none and must not stop the slot."""
+        head = published(record)
+        if head is None:
+            log.error("undecodable national record", position=f"{record.topic}-{record.partition}@{record.offset}")
+        return head
 
     async def _feed(self) -> None:
         """Have the pupils that a predecessor left waiting looked up, at the resolver's pace."""
@@ -219,6 +224,7 @@ class IdentitySlot:
             row, order = stored.row, ordered.get(offset)
             if row in hand.desk.lanes[row.lane] and (order or hand.desk.due(row)):
                 outcomes[offset] = self._retry(row, order, hand, draft)
+        self._ask_unanswered(hand)
         done = [_done(order, outcomes) for order in orders]
         if draft.outputs or draft.closings or done:
             await self._commit(draft, {}, done)
@@ -235,12 +241,13 @@ class IdentitySlot:
         step = hand.desk.retry(row, item.event)
         for old in step.replaced:
             draft.end(old, self._readable(old, hand).head, State.SUPERSEDED)
-        self._ask_if_waiting(row, item, hand)
         return draft.retried(step, row, item)
 
-    def _ask_if_waiting(self, row: Row, item: Item, hand: _Hand) -> None:
-        if any(held.offset == row.offset and held.code == WAITING for held in hand.desk.lanes[row.lane]):
-            self._ask(item)
+    def _ask_unanswered(self, hand: _Hand) -> None:
+        """Nothing else asks for a stored row: its answer may have expired before this slot could read it."""
+        for row in hand.desk.unanswered():
+            if item := self._item(row, hand):
+                self._ask(item)
 
     # --- what both ways share ----------------------------------------------------------------------------------
 
@@ -351,9 +358,3 @@ def _key(row: Row) -> ClaimKey | None:
 def _done(order: Order, outcomes: Mapping[int, str]) -> tuple[int, str, str]:
     outcome = outcomes.get(order.offset)
     return (order.number, "void", "not open") if outcome is None else (order.number, "done", outcome)
-
-
-def _published(record: Record) -> Published:
-    head, _ = codec.split_record(record.value or b"")
-    version = Head(head["version"], entry_of(head))
-    return Published(head["record_id"], int(head["lane"], 16), version, record.offset)

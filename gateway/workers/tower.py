@@ -2,7 +2,8 @@
 
 At least once and idempotent: the transaction in the ledger comes first, the offset afterwards.  An outage of the
 ledger holds the tower; Kafka keeps what it has not yet seen.  A record that cannot be read goes whole to
-gateway.quarantine, never into a log and never lost, and the stage goes on.
+gateway.quarantine, never into a log and never lost, and the stage goes on; so does one that PostgreSQL cannot take,
+which a batch that fails for its content is halved to find.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import psycopg
 
 from gateway.config import Config
 from gateway.edges import ledger, topics, tower_ledger
@@ -51,7 +54,7 @@ def sort_batch(batch: Iterable[Inbound], targets: Sequence[str]) -> Sorted:
                 result.rejections.append(_rejection(inbound))
             else:
                 result.told.extend(fates(codec.decode_receipt(inbound.value), targets))
-        except (codec.Undecodable, codec.UnknownSchema, ValueError, KeyError):
+        except (codec.Undecodable, codec.UnknownSchema, ValueError, KeyError, OverflowError):
             result.unreadable.append(inbound)
     return result
 
@@ -99,13 +102,31 @@ class Projector:
     async def project(self, batch: Sequence[Inbound]) -> None:
         """Returns when everything of *batch* is in the ledger (or in quarantine); safe to repeat."""
         found = sort_batch(batch, self._targets)
-        if found.unreadable:
-            positions = [str(inbound.position) for inbound in found.unreadable]
+        await self._put_aside(found.unreadable)
+        try:
+            await ledger.hold_while_down(
+                lambda: tower_ledger.project(self._pool, found.told, found.rejections), "tower projection"
+            )
+        except psycopg.Error as error:
+            if not ledger.refuses_content(error):
+                raise
+            aside = {inbound.position for inbound in found.unreadable}
+            await self._narrow([inbound for inbound in batch if inbound.position not in aside])
+
+    async def _narrow(self, batch: Sequence[Inbound]) -> None:
+        """Project what PostgreSQL takes of *batch*, in its order; what it refuses alone is put aside."""
+        if len(batch) <= 1:
+            await self._put_aside(batch)
+            return
+        middle = len(batch) // 2
+        await self.project(batch[:middle])
+        await self.project(batch[middle:])
+
+    async def _put_aside(self, unusable: Sequence[Inbound]) -> None:
+        if unusable:
+            positions = [str(inbound.position) for inbound in unusable]
             log.error("unreadable records go to quarantine", code=UNREADABLE, positions=positions)
-            await self._send_to_quarantine([quarantined(inbound, self._slots) for inbound in found.unreadable])
-        await ledger.hold_while_down(
-            lambda: tower_ledger.project(self._pool, found.told, found.rejections), "tower projection"
-        )
+            await self._send_to_quarantine([quarantined(inbound, self._slots) for inbound in unusable])
 
     async def watch(self) -> None:
         """On the leader: the oldest unfinished event of each vendor, and tables that outgrew their ranges."""

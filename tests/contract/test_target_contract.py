@@ -325,7 +325,7 @@ async def settled(rig: PacketRig, key: str) -> list[PollAnswer]:
     return heard
 
 
-async def verdict(rig: PacketRig, items: list[dict[str, object]], op: Op = Op.NEW) -> list[Outcome]:
+async def verdict(rig: PacketRig, items: list[dict[str, object]], op: Op = Op.NEW) -> list[Outcome | Pending]:
     key = str(uuid.uuid4())
     assert await submit(rig, key, items, op) == Landed()
     last = (await settled(rig, key))[-1]

@@ -88,7 +88,9 @@ class Faults:
     lost_request: float = 0.0
     missing: float = 0.0
     retry: float = 0.0
+    pending: float = 0.0
     most_records: int = 1000
+    most_in_time: int = 1000
 
 
 @dataclass
@@ -105,7 +107,7 @@ class FaultyTarget:
     held: dict[str, tuple[int, Op]] = field(default_factory=dict)
     keys: set[Version] = field(default_factory=set)
     packets: dict[str, Sequence[Sending]] = field(default_factory=dict)
-    verdicts: dict[str, dict[Version, Outcome]] = field(default_factory=dict)
+    verdicts: dict[str, dict[Version, Outcome | Pending]] = field(default_factory=dict)
     found_at: dict[str, float] = field(default_factory=dict)
     discarded_in_doubt: Callable[[], set[str]] = set
 
@@ -122,8 +124,8 @@ class FaultyTarget:
             return BatchAnswer({}, whole=TooLarge())
         if any((item.entry.record_id, item.entry.version) in self.poison for item in items):
             return BatchAnswer({}, whole=RefusedWhole("HTTP-400"))
-        if self.happens(faults.lost_request):
-            return BatchAnswer({}, whole=Ambiguous("connection"))
+        if len(items) > faults.most_in_time or self.happens(faults.lost_request):
+            return BatchAnswer({}, whole=Ambiguous("no answer"))
         answers = {(item.entry.record_id, item.entry.version): self.judge(item) for item in items}
         if self.happens(faults.lost_answer):
             return BatchAnswer({}, whole=Ambiguous("time-out"))
@@ -161,9 +163,16 @@ class FaultyTarget:
             return RefusedWhole("HTTP-400")
         if self.happens(faults.lost_request):
             return Ambiguous("connection")
+        for item in items:
+            assert not self.is_undecided(item), "a record stands in two packets at once"
         self.packets[packet] = items
         self.found_at[packet] = now + self.dice.choice([0.0, 1.0])
         return Ambiguous("time-out") if self.happens(faults.lost_answer) else Landed()
+
+    def is_undecided(self, item: Sending) -> bool:
+        """Whether a packet that was read already still decides about the record."""
+        version = (item.entry.record_id, item.entry.version)
+        return any(isinstance(said.get(version), Pending) for said in self.verdicts.values())
 
     def results(self, packet: str, now: float) -> PollAnswer:
         if self.faults.down or self.happens(self.faults.unavailable):
@@ -173,12 +182,16 @@ class FaultyTarget:
         if packet not in self.verdicts:
             if self.happens(0.5):
                 return Pending("01")
-            items = self.packets[packet]
-            self.verdicts[packet] = {(i.entry.record_id, i.entry.version): self.judge(i) for i in items}
+            self.verdicts[packet] = {(i.entry.record_id, i.entry.version): Pending("00") for i in self.packets[packet]}
         said = self.verdicts[packet]
-        return Verdicts(
-            {version: outcome for version, outcome in said.items() if not self.happens(self.faults.missing)}
-        )
+        for item in self.packets[packet]:
+            version = (item.entry.record_id, item.entry.version)
+            if isinstance(said[version], Pending) and not self.happens(self.faults.pending):
+                said[version] = self.judge(item)
+        return Verdicts({version: outcome for version, outcome in said.items() if not self.is_left_out(outcome)})
+
+    def is_left_out(self, outcome: Outcome | Pending) -> bool:
+        return not isinstance(outcome, Pending) and self.happens(self.faults.missing)
 
 
 class World:
@@ -492,3 +505,7 @@ class World:
         for (record_id, version), settle in ledger.settled.items():
             if settle.state is State.SUPERSEDED:
                 assert any(e.record_id == record_id and e.version > version for e in self.log)
+            if settle.state is State.NOTHING_TO_CANCEL:
+                before = [op for name, lower, op in target.effects if name == record_id and lower < version]
+                known = record_id not in target.discarded_in_doubt()
+                assert not known or before[-1:] in ([], [Op.CANCEL]), "a cancel was owed"

@@ -28,7 +28,7 @@ from gateway.edges.kafka_types import TopicPartition
 from gateway.edges.keys import write_private
 from gateway.edges.ledger import migrate
 from gateway.national import codec
-from gateway.record import NATIONAL_TOPIC, vendor_topic
+from gateway.record import NATIONAL_TOPIC, QUARANTINE_TOPIC, vendor_topic
 from gateway.sandbox.embedded import Servers, embedded_servers
 from gateway.sandbox.simulators.book import read_book
 from tests.fakes.delivery_records import National, national
@@ -181,7 +181,8 @@ def write_config(folder: Path, broker: str, ledger_url: str, targets: dict[str, 
     write_private(folder / "keys.json", json.dumps(keys).encode())
     path = folder / "g.yaml"
     listed = "\n".join(
-        f'  {name}: {{contract: {ROOT}/targets/{name}.yaml, url: "{one.url}", credentials_file: "{one.credentials_file}"}}'
+        f'  {name}: {{contract: {ROOT}/targets/{name}.yaml, url: "{one.url}",'
+        f' credentials_file: "{one.credentials_file}"}}'
         for name, one in targets.items()
     )
     path.write_text(
@@ -205,6 +206,7 @@ async def at_the_end(config: Config) -> dict[TopicPartition, int]:
     """Where the topics end now; the groups of this test start there, behind the records of other tests."""
     names = [NATIONAL_TOPIC, vendor_topic(VENDOR, "receipts")]
     partitions = [TopicPartition(name, slot) for name in names for slot in range(SLOTS)]
+    ends: dict[TopicPartition, int] = {}
     for target in config.targets:
         consumer = make_consumer(config.kafka, group_id=f"{config.kafka.group_prefix}.deliver.{target}")
         await consumer.start()
@@ -217,7 +219,7 @@ async def at_the_end(config: Config) -> dict[TopicPartition, int]:
 
 def stream(pupils: int) -> list[National]:
     """Three versions of each pupil, one in five cancelled at the end, pupils mixed."""
-    records = []
+    records: list[National] = []
     for version in (1, 2, 3):
         for number in range(pupils):
             op = "CANCEL" if version == 3 and number % 5 == 0 else "UPDATE"
@@ -321,6 +323,20 @@ async def test_an_unreadable_record_parks_and_the_slot_goes_on(site: Site) -> No
     states = await site.all_states("population", good)
 
     assert [states[one.event_id] for one in good] == ["accepted", "parked GW-04", "accepted"]
+
+
+async def test_a_record_that_is_not_the_gateways_goes_into_quarantine_and_the_slot_goes_on(site: Site) -> None:
+    good = [national(number, 1, number, slots=1) for number in range(2)]
+    foreign = National("", "theirs", 1, "", 0, b"whatever it is", [("theirs", b"x")])
+    kept = TopicPartition(QUARANTINE_TOPIC, 0)
+    await site.publish([good[0], foreign, good[1]])
+    site.start("population")
+    states = await site.all_states("population", good)
+
+    assert [states[one.event_id] for one in good] == ["accepted", "accepted"]
+    found = [record async for batch in read_partition(site.config.kafka, kept, 0) for record in batch]
+    assert found[-1].value == b"whatever it is"
+    assert dict(found[-1].headers).items() >= {"q-reason": b"GW-04", "theirs": b"x"}.items()
 
 
 async def test_an_orderly_end_commits_and_hands_the_lease_back(site: Site) -> None:

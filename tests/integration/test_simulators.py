@@ -14,7 +14,7 @@ import httpx
 import msgspec
 import pytest
 
-from gateway.edges.pupil_registry import Candidate, PupilRegistry
+from gateway.edges.pupil_registry import Candidate, PupilRegistry, RefusedLookup
 from gateway.edges.target_contract import ImmediateContract, PacketContract, load_contract, read_credentials
 from gateway.edges.targets import HttpImmediate, HttpPackets, encode_packet, open_immediate, open_packets
 from gateway.outcomes import (
@@ -406,7 +406,7 @@ async def test_the_registry_limits_rate_size_and_callers(start: Callable[..., Si
     stranger = PupilRegistry(simulator.url, "wrong", purpose="HOCBA-MAU")
 
     assert await stranger.lookup(["1"], uuid.uuid4()) == Unavailable(None, "HTTP-401")
-    assert await registry.lookup([str(n) for n in range(201)], uuid.uuid4()) == Unavailable(None, "HTTP-413")
+    assert await registry.lookup([str(n) for n in range(201)], uuid.uuid4()) == RefusedLookup("HTTP-413")
     assert isinstance(await registry.lookup(["1"], uuid.uuid4()), dict)
     assert await registry.lookup(["1"], uuid.uuid4()) == Unavailable(1.0, "HTTP-429")
     for edge in (registry, stranger):

@@ -8,6 +8,7 @@ Mutations that make a test here fail (each was tried):
 """
 
 import asyncio
+import random
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -26,12 +27,13 @@ from hypothesis import strategies as st
 from gateway.config import Config, Kafka, Ledger, Registry, Target
 from gateway.edges import ledger, tower_ledger
 from gateway.edges.faust_app import Inbound, Tower
+from gateway.edges.kafka import Output
 from gateway.edges.ledger import Pool
 from gateway.edges.tower_ledger import Rejection
 from gateway.national import codec
 from gateway.quarantine.fates import Fate, fates, instant
 from gateway.record import FINAL_STATES, QUARANTINE_TOPIC, Position, receipt_partition, vendor_topic
-from gateway.workers.tower import run_tower
+from gateway.workers.tower import Projector, run_tower
 from tests.fakes.receipts import event, receipt, source
 
 pytestmark = pytest.mark.servers
@@ -206,12 +208,44 @@ async def test_the_watch_finds_the_oldest_open_event_and_rows_outside_the_ranges
         await pool.close()
 
 
+async def test_a_receipt_that_postgresql_cannot_take_goes_to_quarantine_and_the_others_into_the_ledger(
+    ledger_url: str, tmp_path: Path
+) -> None:
+    """Three kinds: NUL in a text, an event id that is none, a text too long for its index (SQLSTATE class 54)."""
+    ledger.migrate(ledger_url)
+    told = [receipt(n, "accepted", target="sector") for n in range(40)]
+    told[7]["vendor_ref"] = "HB\x00-Mẫu"
+    told[8]["event_id"] = "no uuid"
+    told[30]["vendor_ref"] = random.Random(1).randbytes(20_000).hex()
+    values = [codec.encode_receipt(one) for one in told]
+    batch = [Inbound(Position("vendor.mau.receipts", 0, n), 0, [], value) for n, value in enumerate(values)]
+    aside: list[Output] = []
+
+    async def keep(outputs: Sequence[Output]) -> None:
+        aside.extend(outputs)
+
+    pool = ledger.make_pool(ledger_url, 1)
+    await pool.open()
+    try:
+        await Projector(config_of("unused", ledger_url, "unused", tmp_path), pool, keep).project(batch)
+
+        assert [output.value for output in aside] == [values[n] for n in (7, 8, 30)]
+        assert set(await states(pool)) == {(event(n), "sector") for n in range(40) if n not in {7, 8, 30}}
+        assert await tallies(pool) == Counter({("sector", "accepted"): 37})
+    finally:
+        await pool.close()
+
+
 # ---------------------------------------------------------------- the Faust application, on Kafka
 
 
 @pytest.fixture
 def config(bootstrap_servers: str, ledger_url: str, prefix: str, tmp_path: Path) -> Config:
     ledger.migrate(ledger_url)
+    return config_of(bootstrap_servers, ledger_url, prefix, tmp_path)
+
+
+def config_of(bootstrap_servers: str, ledger_url: str, prefix: str, tmp_path: Path) -> Config:
     return Config(
         slots=SLOTS,
         kafka=Kafka(

@@ -65,30 +65,20 @@ class Deliveries(RuleBasedStateMachine):
             self.world.step()
 
     @rule(
-        unavailable=PROBABLE,
-        lost_answer=PROBABLE,
-        lost_request=PROBABLE,
-        missing=PROBABLE,
-        retry=PROBABLE,
-        most_records=st.sampled_from([1000, 3, 1]),
-    )
-    def faulty(  # one argument a kind of fault
-        self,
-        unavailable: float,
-        lost_answer: float,
-        lost_request: float,
-        missing: float,
-        retry: float,
-        most_records: int,
-    ) -> None:
-        self.world.target.faults = Faults(
-            unavailable=unavailable,
-            lost_answer=lost_answer,
-            lost_request=lost_request,
-            missing=missing,
-            retry=retry,
-            most_records=most_records,
+        faults=st.builds(
+            Faults,
+            unavailable=PROBABLE,
+            lost_answer=PROBABLE,
+            lost_request=PROBABLE,
+            missing=PROBABLE,
+            retry=PROBABLE,
+            pending=PROBABLE,
+            most_records=st.sampled_from([1000, 3, 1]),
+            most_in_time=st.sampled_from([1000, 1000, 2, 1]),
         )
+    )
+    def faulty(self, faults: Faults) -> None:
+        self.world.target.faults = faults
 
     @rule()
     def outage(self) -> None:

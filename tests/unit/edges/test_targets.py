@@ -286,8 +286,54 @@ async def test_the_portals_sample_reply_is_read_with_all_errors_of_an_item() -> 
                 (b1, 1): Accepted(),
                 (b3, 2): Refused("MAU-L01", "identity"),
                 (b4, 1): Refused("MAU-L02", "certificate", (("MAU-L03", "identity"),)),
+                ("waiting", 1): Pending("00"),
             }
         )
+        await target.aclose()
+
+
+GOOD_ITEM = {"id_ban_ghi": "r1", "phien_ban": 1, "trang_thai_ket_qua_id": "01"}
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (5, {}),
+        (None, {}),
+        ({**GOOD_ITEM, "id_ban_ghi": ["r2"]}, {}),
+        ({**GOOD_ITEM, "phien_ban": "1"}, {}),
+        ({**GOOD_ITEM, "phien_ban": True}, {}),
+        ({**GOOD_ITEM, "id_ban_ghi": "r2", "ds_loi_xu_ly_du_lieu": 7}, {("r2", 1): Ambiguous("unreadable")}),
+        ({**GOOD_ITEM, "id_ban_ghi": "r2", "ds_loi_xu_ly_du_lieu": [7]}, {("r2", 1): Ambiguous("unreadable")}),
+        ({**GOOD_ITEM, "id_ban_ghi": "r2", "trang_thai_ket_qua_id": []}, {("r2", 1): Ambiguous("unknown result")}),
+    ],
+)
+async def test_a_malformed_item_of_a_packet_decides_nothing(item: object, said: dict[tuple[str, int], object]) -> None:
+    reply = json.dumps({"trang_thai_xu_ly_tin_id": "03", "items": [item, GOOD_ITEM]})
+    async with raw_server(TOKEN, answer("200 OK", reply)) as server:
+        target = packets(server.url)
+
+        assert await target.results(KEY) == Verdicts({**said, ("r1", 1): Accepted()})  # type: ignore[dict-item]
+        await target.aclose()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id_ban_ghi": ["r1"], "phien_ban": 1, "result": "ACCEPTED"},
+        {"id_ban_ghi": "r1", "phien_ban": {}, "result": "ACCEPTED"},
+        {"id_ban_ghi": "r1", "phien_ban": 1, "result": ["ACCEPTED"]},
+        {"id_ban_ghi": "r1", "phien_ban": 1, "result": "REFUSED", "code": ["MAU-L07"]},
+        5,
+    ],
+)
+async def test_a_malformed_row_of_a_batch_is_ambiguous(row: object) -> None:
+    async with raw_server(answer("200 OK", json.dumps({"results": [row]}))) as server:
+        target = immediate(server.url)
+
+        got = await target.send([one("r1")])
+
+        assert isinstance(got.answers["r1", 1], Ambiguous)
         await target.aclose()
 
 
@@ -298,6 +344,8 @@ async def test_the_portals_sample_reply_is_read_with_all_errors_of_an_item() -> 
         (answer("200 OK", '{"trang_thai_xu_ly_tin_id": "01"}'), Pending("01")),
         (answer("200 OK", '{"trang_thai_xu_ly_tin_id": "77"}'), RefusedWhole("PACKET-77")),
         (answer("200 OK", "<html>"), Unavailable(None, "unreadable")),
+        (answer("200 OK", '{"trang_thai_xu_ly_tin_id": ["03"]}'), Unavailable(None, "unreadable")),
+        (answer("200 OK", '{"trang_thai_xu_ly_tin_id": "03", "items": {"a": 1}}'), Verdicts({})),
         (answer("500 Oops"), Unavailable(None, "500")),
         (b"", Unavailable(None, "connection")),
     ],

@@ -218,3 +218,13 @@ def test_a_row_whose_event_is_the_head_is_only_closed() -> None:
     desk.lanes = {LANE: [row]}
 
     assert desk.retry(row, published).outcome == End(None)
+
+
+def test_a_waiting_row_whose_answer_has_expired_is_asked_for_again() -> None:
+    desk = Desk(verdicts={(LANE, b"answered"): NotFound()})
+    waiting, behind = desk.arrive(event(1, "x", 1)), desk.arrive(event(2, "y", 1))
+    answered = replace(row_of(waiting), place=3, offset=3, claim_hash=b"answered")
+    desk.lanes[LANE].append(answered)
+
+    assert code(behind) == "GW-03"
+    assert desk.unanswered() == [row_of(waiting)]

@@ -5,12 +5,24 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.errors import Problem
+from gateway.edges.identity_rows import Published
+from gateway.errors import GatewayError, Problem
 from gateway.identity.plan import Row
 from gateway.identity.verdicts import Confirmed
+from gateway.identity.versions import Head
 from gateway.national import codec
 from gateway.record import H_LANE, H_TRACEPARENT, H_VERSION, Headers, State
-from gateway.workers.identity_records import Fate, national, opened, quarantined, read, receipt, unread
+from gateway.workers.identity_records import (
+    MOST_PROBLEMS,
+    Fate,
+    national,
+    opened,
+    published,
+    quarantined,
+    read,
+    receipt,
+    unread,
+)
 from tests.fakes.identity_school import make, pupil
 
 SLOTS = 4
@@ -22,7 +34,7 @@ class Consumed:
     """A record as aiokafka gives it."""
 
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = field(default_factory=list)
+    headers: Sequence[tuple[str, bytes | None]] = field(default_factory=list)
     topic: str = "gateway.mapped"
     partition: int = 2
     offset: int = 17
@@ -136,3 +148,39 @@ def test_a_parked_row_keeps_the_whole_mapped_value() -> None:
     row = Row(17, 17, item.event.lane, item.event.record_id, item.event.entry, "ID-02")
 
     assert item.parking(row, State.PARKED, Problem("ID-02")).value == SENT.value
+
+
+def test_a_receipt_lists_no_more_problems_than_a_reader_can_use() -> None:
+    item = read(SENT.value, 17)
+    assert item is not None
+    problems = [Problem("ID-03", f"field_{number}") for number in range(MOST_PROBLEMS + 1)]
+
+    output = receipt(item.head, Fate(State.PARKED, 1, problems), slots=SLOTS, at_ms=1)
+
+    told = codec.decode_receipt(output.value)["problems"]
+    assert [problem["field"] for problem in told] == [problem.field for problem in problems[:MOST_PROBLEMS]]
+
+
+def test_a_published_record_is_read_back_as_its_head() -> None:
+    item = read(SENT.value, 17)
+    assert item is not None
+    output = national(item, 4, Confirmed("001200900001"), 2)
+
+    found = published(Consumed(output.value, output.headers, "national.records", 2, 9))
+
+    assert found == Published(SENT.record_id, item.event.lane, Head(4, item.event.entry), 9)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"garbage", b"\x00", b"\x00\x00\x00\xff\xff\x02"])
+def test_a_national_record_that_nobody_can_read_became_no_head(value: bytes | None) -> None:
+    assert published(Consumed(value)) is None
+
+
+def test_a_head_in_a_newer_schema_is_not_passed_over() -> None:
+    item = read(SENT.value, 17)
+    assert item is not None
+    output = national(item, 4, Confirmed("001200900001"), 2)
+    newer = Consumed(b"\x00\x00\x00\xff\xff" + output.value[5:], output.headers, "national.records", 2, 9)
+
+    with pytest.raises(GatewayError, match=r"national\.records-2@9"):
+        published(newer)

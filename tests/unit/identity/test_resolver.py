@@ -10,7 +10,7 @@ from gateway.config import Config, Connectors, Kafka, Ledger, Registry
 from gateway.edges.identity_verdicts import Answer, Kept
 from gateway.identity.plan import ClaimKey
 from gateway.identity.verdicts import Claim, Confirmed, NotFound, claim_hash
-from gateway.workers.identity_resolver import Resolver
+from gateway.workers.identity_resolver import MOST_REFUSED, Resolver
 from tests.fakes.identity import FakeRegistry, Person
 
 CONFIG = Config(
@@ -158,3 +158,36 @@ async def test_a_negative_verdict_lives_short_and_a_confirmed_one_long() -> None
 
     confirmed, negative = (store.kept[key(claim(n))].expires_at for n in (1, 2))
     assert confirmed - negative > timedelta(days=300)
+
+
+async def test_a_code_that_the_registry_dislikes_parks_its_pupil_and_the_others_are_answered() -> None:
+    people = {claim(n).pupil_code: [person(n)] for n in range(6)}
+    registry, store = FakeRegistry(people, disliked={claim(4).pupil_code}), MemoryStore()
+    async with running(registry, store) as resolver:
+        answers = [resolver.ask(key(claim(n)), claim(n), nobody) for n in range(6)]
+        await asyncio.wait_for(asyncio.gather(*(answered.wait() for answered in answers)), 5)
+        known = await resolver.known(key(claim(n)) for n in range(6))
+
+        assert resolver.is_answering
+    assert [n for n in range(6) if known[key(claim(n))] == NotFound()] == [4]
+    assert [n for n in range(6) if isinstance(known[key(claim(n))], Confirmed)] == [0, 1, 2, 3, 5]
+    negative, confirmed = (store.kept[key(claim(n))].expires_at for n in (4, 5))
+    assert confirmed - negative > timedelta(days=300)
+
+
+async def test_a_registry_that_refuses_everything_is_an_outage_and_parks_few() -> None:
+    """Codes beyond the cap wait, go behind the others, and are answered once the registry takes anything again."""
+    wanted = range(MOST_REFUSED + 5)
+    registry = FakeRegistry({claim(n).pupil_code: [person(n)] for n in wanted})
+    registry.disliked = {claim(n).pupil_code for n in wanted}
+    async with running(registry, MemoryStore()) as resolver:
+        answers = [resolver.ask(key(claim(n)), claim(n), nobody) for n in wanted]
+        while resolver.is_answering:
+            await asyncio.sleep(0)
+        parked = sum(answered.is_set() for answered in answers)
+        registry.disliked.clear()
+        await asyncio.wait_for(asyncio.gather(*(answered.wait() for answered in answers)), 30)
+        known = resolver.remembered(key(claim(n)) for n in wanted)
+
+        assert (parked, resolver.is_answering) == (MOST_REFUSED, True)
+    assert sum(isinstance(verdict, Confirmed) for verdict in known.values()) == 5
