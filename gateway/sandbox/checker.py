@@ -101,6 +101,11 @@ class Evidence:
     states: Mapping[tuple[str, str], State]
     repaired: bool
 
+    @property
+    def record_of(self) -> dict[str, str]:
+        """The record of each sent event."""
+        return {sent.event_id: sent.record_id for sent in self.sent}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -145,6 +150,7 @@ class _Target:
         self.last: dict[str, Effect] = {}
         for effect in book.effects:
             self.last[effect.record_id] = effect
+        self.applied = {(effect.record_id, effect.version) for effect in book.effects}
         self.refused = {(row.record_id, row.version) for row in book.sends if row.result == "REFUSED"}
         self.pupils_refused = {pupil_of[record] for record, _ in self.refused if record in pupil_of}
 
@@ -156,8 +162,10 @@ def judge(evidence: Evidence) -> Verdict:
     pupil_of = {sent.record_id: sent.pupil for sent in evidence.sent if sent.record_id}
     for name, book in evidence.books.items():
         _judge_book(name, book, verdict)
-        _judge_states(evidence, name, _Target(book, pupil_of), verdict)
-        _judge_outcomes(evidence, name, _Target(book, pupil_of), verdict)
+        target = _Target(book, pupil_of)
+        _judge_states(evidence, name, target, verdict)
+        _judge_accepted(evidence, name, target, verdict)
+        _judge_outcomes(evidence, name, target, verdict)
     known = {sent.event_id for sent in evidence.sent}
     for event in sorted({event for event, _ in evidence.states} - known):
         verdict.find("the ledger tells of an event that no vendor has sent", event_id=event)
@@ -245,6 +253,18 @@ def _judge_states(evidence: Evidence, name: str, target: _Target, verdict: Verdi
             what = f"{sent.plant} ended {state}"
             verdict.find(what, target=name, event_id=sent.event_id, record_id=sent.record_id)
     verdict.targets[name] = {state: counts[state] for state in State}
+
+
+def _judge_accepted(evidence: Evidence, name: str, target: _Target, verdict: Verdict) -> None:
+    """*Accepted* is true only if that very version took effect, also when a higher one has replaced it since."""
+    versions = {published.event_id: published.version for published in evidence.unified}
+    record_of = evidence.record_of
+    for (event, where), state in evidence.states.items():
+        if where != name or state is not State.ACCEPTED:
+            continue
+        record = record_of.get(event, "")
+        if (record, versions.get(event, 0)) not in target.applied:
+            verdict.find("accepted by the ledger's word alone", target=name, event_id=event, record_id=record)
 
 
 def _excuses(sent: Sent, version: int, *, followed: bool, target: _Target) -> frozenset[State]:

@@ -15,7 +15,7 @@ from tests.e2e.installation import FULL, Installation, installation
 
 KILLS = 10 if FULL else 2
 BETWEEN = 500
-RECORDS = BETWEEN * (KILLS + 3)
+RECORDS = BETWEEN * (2 * KILLS + 1)
 RATE = 250
 POINTS = {
     "intake.before_commit": 5,

@@ -35,6 +35,7 @@ class Portal:
         """Let the next question be asked and answered."""
         asked = self.count(Poll)
         while self.count(Poll) == asked:
+            assert self.now < 60.0, "the packet is not asked for any more"
             self.now += 0.5
             self.hear(Woke())
         self.hear(Polled("packet", Verdicts(said)))

@@ -70,7 +70,16 @@ def test_a_record_that_the_ledger_calls_accepted_but_the_book_does_not_hold_is_l
     verdict = run(CLEAN, STREAM, book(), ACCEPTED)
 
     assert verdict.lost == 1
-    assert findings(verdict) == ["lost"]
+    assert findings(verdict) == ["accepted by the ledger's word alone", "lost"]
+
+
+def test_a_replaced_version_that_never_took_effect_is_not_accepted_either() -> None:
+    events = [sent("e1", "r1"), sent("e2", "r1", order=2)]
+    stream = [*STREAM, Published("e2", "r1", 2)]
+    verdict = run(events, stream, book(Row("r1", 2)), {"e1": State.ACCEPTED, "e2": State.ACCEPTED})
+
+    assert verdict.lost == 0
+    assert findings(verdict) == ["accepted by the ledger's word alone"]
 
 
 def test_an_older_version_in_force_is_a_lost_newer_one() -> None:
@@ -157,13 +166,13 @@ def test_a_clean_record_that_the_gateway_rejects_is_lost_whatever_it_says() -> N
 
 
 def test_a_state_that_the_plant_does_not_allow_is_found() -> None:
-    verdict = run([sent("e1", "r1", Plant.BROKEN)], [], book(), ACCEPTED)
+    verdict = run([sent("e1", "r1", Plant.BROKEN)], [], book(), {"e1": State.PARKED})
 
-    assert findings(verdict) == ["broken ended accepted"]
+    assert findings(verdict) == ["broken ended parked"]
 
 
 def test_an_event_that_nobody_sent_is_found() -> None:
-    verdict = run(CLEAN, STREAM, book(Row("r1", 1)), ACCEPTED | {"e9": State.ACCEPTED})
+    verdict = run(CLEAN, STREAM, book(Row("r1", 1)), ACCEPTED | {"e9": State.PARKED})
 
     assert findings(verdict) == ["the ledger tells of an event that no vendor has sent"]
 
