@@ -90,11 +90,11 @@ def _shaped(shape: re.Pattern[str], text: str) -> str:
 def _foreign(record: Record) -> Foreign:
     """The bytes as they are, with where they were found and then their own headers."""
     headers: Headers = [
-        ("q-stage", b"delivery"),
-        ("q-reason", UNDECODABLE.encode()),
-        ("q-original-topic", record.topic.encode()),
-        ("q-original-partition", str(record.partition).encode()),
-        ("q-original-offset", str(record.offset).encode()),
+        ("dlt-stage", b"delivery"),
+        ("dlt-reason", UNDECODABLE.encode()),
+        ("dlt-original-topic", record.topic.encode()),
+        ("dlt-original-partition", str(record.partition).encode()),
+        ("dlt-original-offset", str(record.offset).encode()),
         *((name, bytes(value)) for name, value in record.headers if value is not None),
     ]
     output = Output(QUARANTINE_TOPIC, record.partition, record.key, record.value or b"", headers)

@@ -336,7 +336,7 @@ async def test_a_record_that_is_not_the_gateways_goes_into_quarantine_and_the_sl
     assert [states[one.event_id] for one in good] == ["accepted", "accepted"]
     found = [record async for batch in read_partition(site.config.kafka, kept, 0) for record in batch]
     assert found[-1].value == b"whatever it is"
-    assert dict(found[-1].headers).items() >= {"q-reason": b"GW-04", "theirs": b"x"}.items()
+    assert dict(found[-1].headers).items() >= {"dlt-reason": b"GW-04", "theirs": b"x"}.items()
 
 
 async def test_an_orderly_end_commits_and_hands_the_lease_back(site: Site) -> None:

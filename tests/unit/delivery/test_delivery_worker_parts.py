@@ -75,11 +75,11 @@ def test_a_foreign_record_goes_into_quarantine_whole() -> None:
     read = entry_of(Consumed([("theirs", b"x"), ("empty", None)]))
 
     headers = [
-        ("q-stage", b"delivery"),
-        ("q-reason", b"GW-04"),
-        ("q-original-topic", NATIONAL_TOPIC.encode()),
-        ("q-original-partition", b"5"),
-        ("q-original-offset", b"42"),
+        ("dlt-stage", b"delivery"),
+        ("dlt-reason", b"GW-04"),
+        ("dlt-original-topic", NATIONAL_TOPIC.encode()),
+        ("dlt-original-partition", b"5"),
+        ("dlt-original-offset", b"42"),
         ("theirs", b"x"),
     ]
     output = Output(QUARANTINE_TOPIC, 5, b"key", b"bytes", headers)
