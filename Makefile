@@ -33,7 +33,7 @@ check: $(READY) ## lint, types, layers, connectors, schema
 	$(HOCBA) connector lint --all
 	$(HOCBA) connector test --all
 
-bench: $(READY) ## the figures of bench/
+bench: $(READY) ## figures: ARGS="intake" or "e2e", --json
 	$(HOCBA) bench $(or $(ARGS),e2e)
 
 proof: $(READY) ## the repeated-kill proofs in full (an hour)

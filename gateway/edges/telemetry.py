@@ -6,6 +6,7 @@ exception is logged as its type and position in our code, never with its message
 
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
 from typing import Any
@@ -23,6 +24,19 @@ def _strip_exception(_logger: object, _method: str, event: MutableMapping[str, A
         event["error"] = type(error).__qualname__
         event["at"] = [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}" for frame in frames]
     return event
+
+
+class _FirstLineOnly(logging.Filter):
+    """asyncio writes an exception's text, which may repeat a value, behind the first line of its message."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "asyncio":
+            record.msg, record.args = record.getMessage().partition("\n")[0], ()
+        return True
+
+
+def _thread_ended(arguments: threading.ExceptHookArgs) -> None:
+    logging.getLogger("threading").error("a thread ended by an exception", exc_info=arguments.exc_value)
 
 
 class _QuietTransactionWarning(logging.Filter):
@@ -43,6 +57,8 @@ def configure_logs(worker: str, level: int = logging.INFO) -> None:
     ]
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_QuietTransactionWarning())
+    handler.addFilter(_FirstLineOnly())
+    threading.excepthook = _thread_ended
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -1,9 +1,13 @@
 """``hocba``: one verb for one thing, ``--json`` where a program would read, exit code 0 only when the promise holds."""
 
+import logging
 import sys
 
+import psycopg
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
+from rich.markup import escape
 
 from gateway.errors import GatewayError
 from gateway.ops import (
@@ -32,8 +36,23 @@ app.command("check", help="A vendor's dry run of payload files, offline.")(conne
 
 def main() -> None:
     """Entry point: a fault a person can mend prints its text, never a traceback."""
+    for library in ("aiokafka", "psycopg.pool"):  # the one error below says it, without addresses and passwords
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         app()
-    except GatewayError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {error}", highlight=False)
+    except (GatewayError, KafkaError, psycopg.Error, OSError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(_text(error))}", highlight=False)
         sys.exit(2)
+
+
+def _text(error: Exception) -> str:
+    """What a person can do; messages of libraries may repeat values, so they are not shown."""
+    match error:
+        case KafkaError():
+            return "Kafka cannot be reached or refuses; check kafka.bootstrap_servers (--bootstrap-servers)"
+        case psycopg.Error():
+            return "the ledger cannot be reached or refuses; check ledger.url (--ledger-url) and `hocba ledger status`"
+        case OSError():
+            return f"{error.strerror or type(error).__name__}: {error.filename or ''}"
+        case _:
+            return str(error)

@@ -52,8 +52,8 @@ def run(
 ) -> None:
     """Run stages as supervised processes until TERM or INT, then drain them."""
     loaded = load_config(config, os.environ)
-    load_keys(Path(loaded.keys_file))
     asked = stages_asked(loaded, stages or [])
+    load_keys(Path(loaded.keys_file))
     if asked != ["intake"]:  # intake needs no database
         _migrate(loaded.ledger.url)
     plan = Plan(

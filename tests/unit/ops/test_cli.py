@@ -1,0 +1,41 @@
+"""Without servers, or with odd arguments, every verb gives one error and exit code 2, never a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = "from gateway.ops.cli import main; main()"
+
+
+def hocba(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("topics", "plan"), ("ledger", "status"), ("ledger", "migrate"), ("parked", "list"), ("run", "[/nope]")],
+)
+def test_one_error_and_no_traceback(arguments: tuple[str, ...]) -> None:
+    ended = hocba(*arguments, HOCBA_KAFKA="127.0.0.1:9", HOCBA_LEDGER_URL="postgresql://hocba:geheim@127.0.0.1:9/hocba")
+
+    assert ended.returncode == 2
+    assert ended.stderr.count("error:") == 1
+    assert "Traceback" not in ended.stderr
+    assert "geheim" not in ended.stderr + ended.stdout
+
+
+def test_keys_in_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    ended = hocba("keys", "new", str(tmp_path / "no" / "keys.json"))
+
+    assert ended.returncode == 2
+    assert "No such file or directory" in ended.stderr
