@@ -6,6 +6,7 @@ one name as a list; elements of a foreign namespace (signatures) are left out.  
 (facts, DQ-44).
 """
 
+import codecs
 from collections import Counter
 from decimal import Decimal
 from typing import Any
@@ -25,7 +26,7 @@ _json = msgspec.json.Decoder(float_hook=Decimal)
 def decode_json(value: bytes) -> object:
     """The JSON value, or None where it cannot be read (a bare null is no record either)."""
     try:
-        return _json.decode(value)
+        return _json.decode(value.removeprefix(codecs.BOM_UTF8))  # Windows tools write one
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
         return None
 

@@ -106,7 +106,7 @@ def run(wish: Wish, stages: Callable[[Config], Sequence[str]], make_workers: Mak
         console.print("[red]the demo was told to stop[/red]", highlight=False)
     finally:
         if wish.keep or code != ADDS_UP:
-            for line in last_words(Layout(folder).state / "logs"):
+            for line in last_words(Layout(folder).state / "logs") if code != ADDS_UP else ():
                 console.print(line, highlight=False, markup=False)
             console.print(f"files and logs of this run: {folder}", highlight=False)
         else:

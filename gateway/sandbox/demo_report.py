@@ -124,6 +124,10 @@ def _reasons_table(before: Reckoning, after: Reckoning) -> Table:
         entry = catalogue().get(code)
         title, owner = (entry.title_en, entry.owner) if entry else (code, "")
         table.add_row(code, title, owner.replace("_", " "), str(count), str(held[1][code]))
+    shown = {code for code, _ in held[0].most_common(SHOWN_REASONS)}
+    others = [sum(count for code, count in side.items() if code not in shown) for side in held]
+    table.add_row("", "other reasons", "", *map(str, others))
+    table.add_row("", "sum", "", *(str(side.total()) for side in held))
     return table
 
 

@@ -361,3 +361,12 @@ def test_counting_unknown_fields_is_bounded() -> None:
 
     assert isinstance(outcome, Items)
     assert len(outcome.unknown_fields) == 64
+
+
+def test_a_byte_order_mark_before_json_is_no_fault() -> None:
+    clean = vnedu_message([row()])
+
+    found = vnedu().process(b"\xef\xbb\xbf" + clean, PLACE, PUBLISHED_MS)
+
+    assert found == vnedu().process(clean, PLACE, PUBLISHED_MS)
+    assert isinstance(found, Items)
