@@ -37,7 +37,7 @@ from gateway.sandbox.vendors import PROGRAMME, SCHOOL_YEAR, registry_entry
 
 CHUNK: Final = 200
 LATENCY_RATE: Final = 500
-LATENCY_S: Final = 20
+LATENCY_S: Final = 10
 WARM_SHARE: Final = 0.1
 DEADLINE_S: Final = 600.0
 TICKS: Final = os.sysconf("SC_CLK_TCK")
