@@ -78,3 +78,17 @@ def describe(problem: Problem) -> ProblemText:
         fix_en=entry.fix_en,
         rule=problem.rule,
     )
+
+
+def receipt_problem(problem: Problem) -> dict[str, str]:
+    """*problem* with its texts as Avro's ReceiptProblem (hot path: a plain dict)."""
+    text = describe(problem)
+    return {
+        "code": text.code,
+        "field": text.field,
+        "severity": text.severity,
+        "owner": text.owner,
+        "fix_vi": text.fix_vi,
+        "fix_en": text.fix_en,
+        "rule": text.rule,
+    }

@@ -87,11 +87,6 @@ class AssignedSlot:
             fetching.cancel()
             revoking.cancel()
 
-    async def drained(self) -> bool:
-        """Whether nothing is left to read: position equals the read_committed end, never offset arithmetic."""
-        ends = await self.consumer.end_offsets(list(self.partitions))
-        return all([await self.consumer.position(p) >= ends[p] for p in self.partitions])
-
 
 class SlotProducer:
     """The transactional producer of one slot for one assignment."""
@@ -321,8 +316,3 @@ def header(record: Record, name: str) -> str:
         if key == name and value is not None:
             return bytes(value).decode("utf-8", "replace")
     return ""
-
-
-def number_header(value: int) -> bytes:
-    """A whole number as header bytes (decimal digits)."""
-    return str(value).encode()

@@ -16,7 +16,7 @@ from gateway.delivery.values import UNDECODABLE, Entry
 from gateway.edges.delivery_ledger import Origin, ReceiptRow
 from gateway.edges.kafka import Output, header
 from gateway.edges.kafka_types import Record
-from gateway.errors import Problem, describe
+from gateway.errors import Problem, receipt_problem
 from gateway.national import codec
 from gateway.record import (
     H_CONTENT_HASH,
@@ -198,7 +198,7 @@ class Receipts:
             "state": str(state),
             "seq": seq,
             "version": entry.version,
-            "problems": [_described(problem) for problem in problems],
+            "problems": [receipt_problem(problem) for problem in problems],
             "source": {
                 "topic": origin.topic,
                 "partition": origin.partition,
@@ -209,16 +209,3 @@ class Receipts:
             "at": at_ms,
         }
         return ReceiptRow(entry.vendor, entry.event_id, codec.encode_receipt(receipt))
-
-
-def _described(problem: Problem) -> dict[str, str]:
-    text = describe(problem)
-    return {
-        "code": text.code,
-        "field": text.field,
-        "severity": text.severity,
-        "owner": text.owner,
-        "fix_vi": text.fix_vi,
-        "fix_en": text.fix_en,
-        "rule": text.rule,
-    }

@@ -14,7 +14,7 @@ import msgspec
 from gateway.edges.identity_rows import Parking, Published
 from gateway.edges.kafka import Output, header
 from gateway.edges.kafka_types import Record
-from gateway.errors import GatewayError, Problem, describe
+from gateway.errors import GatewayError, Problem, receipt_problem
 from gateway.identity.plan import UNDECODABLE, Event, Row
 from gateway.identity.verdicts import Claim, Confirmed, claim_hash
 from gateway.identity.versions import Entry, Head
@@ -271,7 +271,7 @@ def receipt(head: dict[str, Any], fate: Fate, *, slots: int, at_ms: int) -> Outp
         "state": str(fate.state),
         "seq": fate.seq,
         "version": None,
-        "problems": [_described(problem) for problem in fate.problems[:MOST_PROBLEMS]],
+        "problems": [receipt_problem(problem) for problem in fate.problems[:MOST_PROBLEMS]],
         "source": head["source"],
         "at": at_ms,
     }
@@ -287,16 +287,3 @@ def _claim(claimed: dict[str, Any]) -> Claim:
         birth=claimed["birth"],
         gender=claimed["gender"],
     )
-
-
-def _described(problem: Problem) -> dict[str, str]:
-    text = describe(problem)
-    return {
-        "code": text.code,
-        "field": text.field,
-        "severity": text.severity,
-        "owner": text.owner,
-        "fix_vi": text.fix_vi,
-        "fix_en": text.fix_en,
-        "rule": text.rule,
-    }

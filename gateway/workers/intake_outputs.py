@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gateway.edges.kafka import Output
 from gateway.edges.kafka_types import Record
-from gateway.errors import Problem, describe
+from gateway.errors import Problem, receipt_problem
 from gateway.intake import Connector, Duplicate, Item, Items, Mapped, Rejected, RejectedWhole
 from gateway.intake.outcome import Claim
 from gateway.national import codec
@@ -216,7 +216,7 @@ def _receipt(message: _Message, item: Rejected | Duplicate, partitions: int) -> 
         "state": str(state),
         "seq": 1,
         "version": None,
-        "problems": [_described(problem) for problem in item.problems],
+        "problems": [receipt_problem(problem) for problem in item.problems],
         "source": message.source(item.index),
         "at": message.at_ms,
     }
@@ -227,19 +227,6 @@ def _receipt(message: _Message, item: Rejected | Duplicate, partitions: int) -> 
         codec.encode_receipt(receipt),
         [],
     )
-
-
-def _described(problem: Problem) -> dict[str, str]:
-    text = describe(problem)
-    return {
-        "code": text.code,
-        "field": text.field,
-        "severity": text.severity,
-        "owner": text.owner,
-        "fix_vi": text.fix_vi,
-        "fix_en": text.fix_en,
-        "rule": text.rule,
-    }
 
 
 def _rejected(message: _Message, refused: Sequence[Rejected], places: str) -> Output:
