@@ -15,6 +15,7 @@ from gateway.errors import Problem, catalogue
 from gateway.intake import decode, rules, rules_identity
 from gateway.intake.check import level_of
 from gateway.intake.compile import Compiled, compile_definition
+from gateway.intake.given import NOTHING, Given
 from gateway.intake.language import Profile, School, read_definition
 from gateway.intake.makers import Found, add_missing, getter
 from gateway.intake.message import settle_message
@@ -50,6 +51,7 @@ class _Message:
     timestamp_ms: int
     evidence: dict[str, Any] | None
     unknown: dict[str, int]
+    findings: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Connector:
         """``name@mapping version``, as a record's head names it."""
         return f"{self.name}@{self.mapping_version}"
 
-    def process(self, value: bytes, position: Position, timestamp_ms: int) -> Outcome:
+    def process(self, value: bytes, position: Position, timestamp_ms: int, given: Given = NOTHING) -> Outcome:
         """What *value*, published at *position* and time *timestamp_ms*, becomes.  Never raises."""
         if len(value) > self.max_bytes:
             return RejectedWhole((Problem("GW-01"),))
@@ -90,7 +92,7 @@ class Connector:
         if not trees or (self.format == "xml" and len(trees) > 1):  # signed bytes are the evidence of one record
             return RejectedWhole((Problem("DQ-45"),))
         evidence = _evidence(value, position) if self.format == "xml" else None
-        message = _Message(root, position, timestamp_ms, evidence, {})
+        message = _Message(root, position, timestamp_ms, evidence, {}, given.findings)
         items = [self._item(index, tree, message) for index, tree in enumerate(trees)]
         return Items(settle_message(items, self.profile.temporary_code), message.unknown)
 
@@ -113,7 +115,7 @@ class Connector:
             return Rejected(index, (Problem("DQ-45"),), None, None)
         _count_unknown(tree, self.mapping.known, "", message.unknown, self.profile.max_rows)
         long = self._long_lists(tree, message.root)
-        found: Found = list(long)
+        found: Found = [*message.findings, *long]
         event = {name: make(tree, message.root, found) for name, make in self.mapping.event}
         op = _OPS.get(event.get("type") or "NEW", Op.NEW)
         record = self.mapping.keys if op is Op.CANCEL or long else self.mapping.record

@@ -27,6 +27,7 @@ from gateway.edges.telemetry import logger
 from gateway.intake import Connector
 from gateway.intake.turns import shares
 from gateway.record import vendor_topic
+from gateway.workers.intake_given import Preparation
 from gateway.workers.intake_outputs import Envelope, outputs_of
 
 STAGE: Final = "intake"
@@ -91,6 +92,7 @@ class IntakeSlot:
             for vendor, connector in connectors.items()
             for kind in ("records", "bulk")
         }
+        self._preparation = Preparation(self._connectors)
         self._live = {f"vendor.{v}.records": c.weight for v, c in connectors.items()}
         self._bulk = {f"vendor.{v}.bulk": c.weight for v, c in connectors.items()}
         self._turn = 0
@@ -130,6 +132,7 @@ class IntakeSlot:
     async def _publish(self, records: Sequence[Record]) -> None:
         outputs: list[Output] = []
         offsets: dict[TopicPartition, int] = {}
+        given = await self._preparation.given(records)
         started = sliced = monotonic_s()
         size = 0
         rest: list[Record] = []
@@ -142,7 +145,8 @@ class IntakeSlot:
                 await asyncio.sleep(0)  # heartbeats of the group share this thread
                 sliced = monotonic_s()
             size += len(record.value or b"")
-            outputs += outputs_of(self._connectors[record.topic], record, self._envelope, at_ms=now_ms())
+            connector = self._connectors[record.topic]
+            outputs += outputs_of(connector, record, self._envelope, at_ms=now_ms(), given=given[number])
             offsets[TopicPartition(record.topic, record.partition)] = record.offset + 1
         self._give_back(rest)
         await self._producer.transact(outputs, offsets=offsets, group_id=self._slot.group_id, stage=STAGE)

@@ -13,6 +13,7 @@ from gateway.edges.kafka import Output
 from gateway.edges.kafka_types import Record
 from gateway.errors import Problem, receipt_problem
 from gateway.intake import Connector, Duplicate, Item, Items, Mapped, Rejected, RejectedWhole
+from gateway.intake.given import NOTHING, Given
 from gateway.intake.outcome import Claim
 from gateway.national import codec
 from gateway.record import (
@@ -77,19 +78,21 @@ class _Message:
         }
 
 
-def outputs_of(connector: Connector, record: Record, envelope: Envelope, *, at_ms: int) -> list[Output]:
+def outputs_of(
+    connector: Connector, record: Record, envelope: Envelope, *, at_ms: int, given: Given = NOTHING
+) -> list[Output]:
     """Everything that the message *record* causes; deterministic but for the receipts' time *at_ms*."""
     position = Position(record.topic, record.partition, record.offset)
-    given = {key: value for key, value in record.headers if key in (H_EVENT_ID, H_TRACEPARENT) and value is not None}
+    sent = {key: value for key, value in record.headers if key in (H_EVENT_ID, H_TRACEPARENT) and value is not None}
     message = _Message(
         connector,
         record,
         position,
-        _reference(given.get(H_EVENT_ID)),
-        _trace(given.get(H_TRACEPARENT)),
+        _reference(sent.get(H_EVENT_ID)),
+        _trace(sent.get(H_TRACEPARENT)),
         at_ms,
     )
-    match connector.process(record.value or b"", position, record.timestamp):
+    match connector.process(record.value or b"", position, record.timestamp, given):
         case RejectedWhole(problems):
             whole = Rejected(0, problems, None, None)
             return [_rejected(message, [whole], ALL_ITEMS), _receipt(message, whole, envelope.slots)]
