@@ -40,7 +40,8 @@ class Send:
     version: int
     op: Op
     key: str
-    payload: Mapping[str, object] = field(repr=False)
+    payload: bytes = field(repr=False)
+    """A JSON object, not empty (national.payload)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from gateway.edges import clock
 from gateway.edges.exchange import Answered, plain_code
 from gateway.edges.target_contract import Contract, ImmediateContract, PacketContract, RecordVerdict
 from gateway.edges.target_door import Door, Turned, open_door
+from gateway.national import payload
 from gateway.outcomes import (
     Accepted,
     AlreadyThere,
@@ -53,9 +54,8 @@ class HttpImmediate:
     async def send(self, batch: Sequence[Send]) -> BatchAnswer:
         """Send *batch* in one request; see `ImmediateTarget`."""
         wire = self.contract.wire
-        records = [self._dressed(send) for send in batch]
-        content = msgspec.json.encode({wire.records: records})
-        if len(content) > self.contract.batch.bytes or len(records) > self.contract.batch.records:
+        content = b'{"%b":[%b]}' % (wire.records.encode(), b",".join([self._dressed(send) for send in batch]))
+        if len(content) > self.contract.batch.bytes or len(batch) > self.contract.batch.records:
             return BatchAnswer({}, whole=TooLarge())
         reply = await self._door.ask("POST", self.contract.paths.batch, content=content, headers=_JSON)
         if isinstance(reply, Turned):
@@ -67,17 +67,15 @@ class HttpImmediate:
             return BatchAnswer({}, whole=Ambiguous("unreadable"))
         said = {named: row for row in rows if (named := _named(row, wire.answer_id, wire.answer_version)) is not None}
         return BatchAnswer(
-            {
-                (send.record_id, send.version): self._outcome(said.get((record[wire.record_id], record[wire.version])))
-                for send, record in zip(batch, records, strict=True)
-            }
+            {(send.record_id, send.version): self._outcome(said.get((send.record_id, send.version))) for send in batch}
         )
 
-    def _dressed(self, send: Send) -> Json:
-        """The payload with its key, and with the envelope where the payload has none."""
+    def _dressed(self, send: Send) -> bytes:
+        """The payload with its key, and with those names of the envelope that the contract writes otherwise."""
         wire = self.contract.wire
         envelope = {wire.record_id: send.record_id, wire.version: send.version, wire.event: wire.events.word(send.op)}
-        return {**envelope, **send.payload, wire.key: send.key}
+        more = {name: value for name, value in envelope.items() if name not in payload.ENVELOPE} | {wire.key: send.key}
+        return b"%b,%b" % (send.payload[:-1], msgspec.json.encode(more)[1:])
 
     def _outcome(self, row: Json | None) -> Outcome:
         if row is None:

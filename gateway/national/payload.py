@@ -36,11 +36,13 @@ Json = dict[str, Any]
 
 SHORT_NAME_CHARS = 20
 _VIETNAM = timezone(timedelta(hours=7))
-_EVENTS = {"NEW": "NEW", "UPDATE": "UPdate", "CANCEL": "CANCEL"}
+EVENT_WORDS = {"NEW": "NEW", "UPDATE": "UPdate", "CANCEL": "CANCEL"}
+ENVELOPE = frozenset({"idbanghi", "sukien", "phienban", "thoigiancapnhat", "ngaycapnhat"})
+"""Names that every payload has."""
 _BIRTHS = ("birth_date", "birth_year_month", "birth_year")
 
 
-def _number(value: Decimal) -> int | float:
+def number(value: Decimal) -> int | float:
     """As JSON writes it: 2, 38.4. Four decimals below 1,000 survive a float."""
     return int(value) if value == value.to_integral_value() else float(value)
 
@@ -53,7 +55,7 @@ def _same(value: str) -> str:
     return value
 
 
-_CONVERT: dict[str, Callable[[Any], object]] = {"string": _same, "boolean": int, "date": _iso, "decimal": _number}
+_CONVERT: dict[str, Callable[[Any], object]] = {"string": _same, "boolean": int, "date": _iso, "decimal": number}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +154,15 @@ def population_payload(record: Json, *, op: str | None = None) -> Json:
 def _envelope(head: Json, op: str) -> Json:
     return {
         "idbanghi": head["record_id"],
-        "sukien": _EVENTS[op],
+        "sukien": EVENT_WORDS[op],
         "phienban": head["version"],
-        "thoigiancapnhat": _local(head["occurred_at"]),
-        "ngaycapnhat": _local(head["source"]["timestamp"]),
+        "thoigiancapnhat": local_time(head["occurred_at"]),
+        "ngaycapnhat": local_time(head["source"]["timestamp"]),
     }
 
 
-def _local(milliseconds: int) -> str:
+def local_time(milliseconds: int) -> str:
+    """An instant as the wire writes it: local time (+07:00), whole seconds, no zone."""
     moment = datetime.fromtimestamp(milliseconds // 1000, tz=UTC).astimezone(_VIETNAM)
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
@@ -188,22 +191,23 @@ def _outbound(head: Json, body: Json, level: schema.Level) -> Json:
     precise = next((name for name in _BIRTHS if flat.get(name) is not None), None)
     flat |= {name: None for name in _BIRTHS if name != precise}
     if level == "primary":
-        flat["overall_result"] = _overall_text(flat.get("overall_result"))
+        flat["overall_result"] = overall_text(flat.get("overall_result"))
         return flat
     if not flat.get("absences_total"):
         flat["absences_total"] = None
-    names = _secondary_names(body["education_level"])
+    names = secondary_names(body["education_level"])
     flat["subjects"] = [entry | {"subject_name": _short(entry, names)} for entry in flat["subjects"]]
     return flat
 
 
-def _overall_text(code: str | None) -> str | None:
+def overall_text(code: str | None) -> str | None:
+    """The primary overall result in words."""
     known = schema.code_lists()["primary_overall_result"]
     return known[code].vietnamese if code in known else code
 
 
 @cache
-def _secondary_names(education_level: str) -> dict[str, str]:
+def secondary_names(education_level: str) -> dict[str, str]:
     """Subject code → official name of at most 20 characters."""
     lists = schema.code_lists()
     full = lists["subject_thcs" if education_level == "03" else "subject_thpt"]

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from gateway.delivery.effects import Park, Settle
 from gateway.delivery.values import UNDECODABLE, Entry
 from gateway.edges.delivery_ledger import Origin, ReceiptRow
 from gateway.edges.kafka import Output, header
 from gateway.edges.kafka_types import Record
 from gateway.errors import Problem, receipt_problem
-from gateway.national import codec
+from gateway.national import codec, payload, transcode
 from gateway.record import (
     H_CONTENT_HASH,
     H_EVENT_ID,
@@ -150,6 +152,17 @@ class Shelf:
             return None
         self._origins[offset] = _origin(record["head"]["vendor_ref"], record["head"]["source"])
         return record
+
+    def translated(self, offset: int, value: bytes, op: Op) -> bytes | None:
+        """The record's payload for an immediate target, None when it cannot be decoded."""
+        short = transcode.population_json(value, str(op))
+        if short is not None:
+            self._origins[offset] = Origin(
+                short.vendor_ref, short.topic, short.partition, short.offset, short.index, short.timestamp
+            )
+            return short.record
+        record = self.record(offset, value)
+        return None if record is None else msgspec.json.encode(payload.population_payload(record, op=str(op)))
 
     def origin(self, offset: int, value: bytes = b"") -> Origin:
         """Where the event came from; for an unreadable record its place in the unified stream."""

@@ -111,9 +111,7 @@ class BatchSender:
 
     async def send(self, effect: SendBatch) -> Event:
         """Send one batch; always an `Answered`."""
-        records, unreadable = await _decoded(self.reader, [item.entry for item in effect.items])
-        ops = {item.entry.offset: item.op for item in effect.items}
-        batch = [self._dressed(Sending(entry, ops[entry.offset]), record) for entry, record in records]
+        batch, unreadable = await self._translated(effect.items)
         answer = BatchAnswer({})
         if batch:
             lost = BatchAnswer({}, whole=Ambiguous("time-out"))
@@ -121,11 +119,22 @@ class BatchSender:
         await failpoint("delivery.after_post_before_row")
         return Answered(effect.batch, answer, unreadable)
 
-    def _dressed(self, item: Sending, record: dict[str, Any]) -> Send:
-        entry = item.entry
-        key = idempotency_key(self.name, entry.record_id, entry.version, entry.content_hash)
-        body = payload.population_payload(record, op=str(item.op))
-        return Send(entry.record_id, entry.version, item.op, key, body)
+    async def _translated(self, items: Sequence[Sending]) -> tuple[list[Send], set[int]]:
+        """What is sent of *items*, and the offsets of those that cannot be read."""
+        values = await self.reader.values(item.entry.offset for item in items)
+        batch: list[Send] = []
+        unreadable: set[int] = set()
+        for place, item in enumerate(items):
+            entry = item.entry
+            body = self.reader.shelf.translated(entry.offset, values[entry.offset], item.op)
+            if body is None:
+                unreadable.add(entry.offset)
+            else:
+                key = idempotency_key(self.name, entry.record_id, entry.version, entry.content_hash)
+                batch.append(Send(entry.record_id, entry.version, item.op, key, body))
+            if place % RECORDS_BETWEEN_YIELDS == 0:
+                await asyncio.sleep(0)
+        return batch, unreadable
 
 
 @dataclass(frozen=True, slots=True)

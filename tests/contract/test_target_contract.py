@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import Protocol
 
+import msgspec
 import pytest
 
 from gateway.edges.target_contract import ImmediateContract, PacketContract, load_contract
@@ -52,8 +53,9 @@ def sector_contract() -> PacketContract:
 
 
 def send(name: str, version: int = 1, *, op: Op = Op.NEW, key: str = "") -> Send:
-    payload: dict[str, object] = {"hovaten": "Nguyễn Mẫu An", "idbanghi": name, "phienban": version}
-    return Send(name, version, op, key or f"k-{name}-{version}", payload)
+    event = {Op.UPDATE: "UPdate"}.get(op, str(op))
+    payload = {"hovaten": "Nguyễn Mẫu An", "idbanghi": name, "phienban": version, "sukien": event}
+    return Send(name, version, op, key or f"k-{name}-{version}", msgspec.json.encode(payload))
 
 
 class ImmediateRig(Protocol):

@@ -66,10 +66,11 @@ def send(name: str, version: int = 1, op: Op = Op.NEW, key: str = "") -> Send:
     payload: dict[str, object] = {
         "idbanghi": name,
         "phienban": version,
+        "sukien": {Op.UPDATE: "UPdate"}.get(op, str(op)),
         "hovaten": "Lê Mẫu Canh",
         "sodinhdanh": "048209999921",
     }
-    return Send(name, version, op, key or f"{name}-{version}", payload)
+    return Send(name, version, op, key or f"{name}-{version}", msgspec.json.encode(payload))
 
 
 def batch_of(size: int) -> list[Send]:

@@ -59,9 +59,8 @@ def packets(url: str, now_s: list[float] | None = None) -> HttpPackets:
 
 
 def one(name: str = "r1") -> Send:
-    return Send(
-        name, 1, Op.NEW, "k-" + name, {"idbanghi": name, "phienban": 1, "sukien": "NEW", "hovaten": "Trần Mẫu Bí Mật"}
-    )
+    payload = {"idbanghi": name, "phienban": 1, "sukien": "NEW", "hovaten": "Trần Mẫu Bí Mật"}
+    return Send(name, 1, Op.NEW, "k-" + name, msgspec.json.encode(payload))
 
 
 async def ask(url: str, *, total_s: float = 1.0, most: int = 1000) -> Reply:
