@@ -14,6 +14,7 @@ and one subject a vendor would only be the same schema many times.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -119,19 +120,19 @@ class SchemaRegistry:
         if text is not None:
             return Found(text)
         answer = await self.registered_schema(schema_id)
-        if isinstance(answer, Found):
+        if isinstance(answer, Found) and _is_avro(answer.text):
             self._remember(schema_id, answer.text)
         return answer
 
     async def registered_schema(self, schema_id: int) -> Found | NotFound | Unavailable:
-        """What the registry itself holds under an id (`GET /schemas/ids/{id}`)."""
+        """What the registry itself holds under an id (`GET /schemas/ids/{id}`), Avro or not."""
         response = await self._send("GET", f"schemas/ids/{schema_id}")
         if isinstance(response, Unavailable):
             return response
         if response.status_code == httpx.codes.NOT_FOUND:
             return NotFound()
         text = _member(response, "schema")
-        return Found(text) if isinstance(text, str) and _is_avro(text) else _odd(response)
+        return Found(text) if isinstance(text, str) else _odd(response)
 
     async def lookup(self, subject: str, text: str) -> Registered | NotFound | Unavailable:
         """The id of a schema under a subject, if it is registered there (`POST /subjects/{s}`)."""
@@ -203,7 +204,7 @@ class SchemaRegistry:
         self._seen[schema_id] = text
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            draft = self._folder / f"{schema_id}.avsc.draft"
+            draft = self._folder / f"{schema_id}.avsc.{os.getpid()}"  # workers share the folder
             draft.write_text(text, encoding="utf-8")
             draft.replace(self._folder / f"{schema_id}.avsc")  # a kill leaves the old file or the whole new one
 
@@ -247,7 +248,7 @@ def _conflicts(
 
 def _same(one: str, other: str) -> bool:
     """Equal to a decoder: docs and our own properties do not count, logical types do."""
-    return bool(_bare(json.loads(one)) == _bare(json.loads(other)))
+    return _is_avro(one) and bool(_bare(json.loads(one)) == _bare(json.loads(other)))
 
 
 _KEPT = frozenset(
@@ -294,6 +295,6 @@ def _odd(response: httpx.Response) -> Unavailable:
 def _is_avro(text: str) -> bool:
     try:
         parse_schema(json.loads(text))
-    except (ValueError, TypeError, LookupError, SchemaParseException, UnknownType):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, SchemaParseException, UnknownType):
         return False
     return True

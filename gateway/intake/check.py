@@ -7,16 +7,20 @@ list.
 
 import inspect
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cache
 
 from gateway.errors import catalogue
 from gateway.intake import functions
+from gateway.intake.check_paths import check_paths, check_total
+from gateway.intake.documents_policy import check_signatures
 from gateway.intake.language import Call, ConnectorFaults, Definition, Rule, Table
-from gateway.intake.nodes import Faults, Node, candidates
-from gateway.intake.registry import Kind
+from gateway.intake.nodes import NOT_YAML, Faults, Node, candidates
+from gateway.intake.registry import Function, Kind
+from gateway.intake.rules_marks import COMPONENTS
 from gateway.intake.tables import spellings
 from gateway.national.schema import FieldSpec, Level, Where, body_fields, code_lists
+from gateway.national.schema import Rule as NationalRule
 
 EVENT_FIELDS: Mapping[str, Kind] = {
     "type": "string",
@@ -25,11 +29,32 @@ EVENT_FIELDS: Mapping[str, Kind] = {
     "vendor_ref": "string",
     "reason": "string",
 }
+NATIONAL_EVENT_FIELDS = frozenset({"event_type", "version", "updated_at", "vendor_ref", "reason"})
+"""What findings call the fields of the event."""
 FACTS: Mapping[str, Kind] = {"absences_excused": "decimal", "absences_unexcused": "decimal"}
 """Inputs the rules need although the national record of a level does not carry them."""
 
+COMPONENT_SPECS: Mapping[str, FieldSpec] = {
+    name: FieldSpec(
+        name=name,
+        official="",
+        avro_type="decimal" if name == "periods_a_year" else "string",
+        nullable=True,
+        where="secondary_subject",
+        doc="For SR-1 only, not part of the record.",
+        limits_hold_outbound=False,
+        primary=None,
+        secondary=NationalRule("no", 4, "1..400" if name == "periods_a_year" else "0..10 one decimal|Đ|CĐ|M"),
+    )
+    for name in COMPONENTS
+}
+"""What a secondary subject row may carry besides the national fields: the marks a term mark is made of."""
+
 GIVEN_BY_GATEWAY = frozenset({"transcript_id", "citizen_id"})
 """Mandatory upstream, but not due from a vendor: facts sections 4 and 5."""
+
+JUDGED_AS_ONE = frozenset({"grade_code", "education_level", "circular"})
+"""Any code of these may come from a vendor: whether they fit together is judged as one (DQ-49)."""
 
 _VENDOR = re.compile(r"[a-z0-9][a-z0-9-]*")
 _BIRTH = ("birth_date", "birth_year_month", "birth_year")
@@ -48,7 +73,10 @@ def specs(level: Level) -> dict[str, dict[str, FieldSpec]]:
     for spec in body_fields():
         by_where.setdefault(spec.where, {})[spec.name] = spec
     found = {"record": by_where["common"], "results": by_where[level]}
-    return found | {rows: by_where[where[level]] for rows, where in _ROW_WHERE.items() if level in where}
+    found |= {rows: by_where[where[level]] for rows, where in _ROW_WHERE.items() if level in where}
+    if level == "secondary":
+        found["subjects"] = {**found["subjects"], **COMPONENT_SPECS}
+    return found
 
 
 def level_of(definition: Definition) -> Level:
@@ -70,6 +98,8 @@ def allowed_codes(spec: FieldSpec, level: Level) -> frozenset[str] | None:
 
 def check(definition: Definition) -> None:
     """Raises ConnectorFaults with all faults of *definition*, reading faults included."""
+    if any(fault.text.startswith(NOT_YAML) for fault in definition.faults.found):
+        raise ConnectorFaults(definition.faults.found)  # what that file holds would all be missing
     checker = _Checker(definition)
     checker.run()
     if checker.faults.found:
@@ -85,6 +115,8 @@ class _Checker:
 
     def run(self) -> None:
         self._profile()
+        check_signatures(self.definition)
+        self._evidence()
         for table in self.definition.tables.values():
             self._table(table)
         self._plain("event", EVENT_FIELDS)
@@ -98,10 +130,28 @@ class _Checker:
             self._section(name, rows.rules, "".join(f"{{{key}}}" for key in (rows.each[0] if rows.each else ())))
             if rows.rules:
                 self._due(name, rows.rules, rows.node)
+        check_paths(self.definition)
         self._totals()
+        self._expectations()
+
+    def _expectations(self) -> None:
+        named = {*self.specs["record"], *self.specs["results"], *self.specs, *NATIONAL_EVENT_FIELDS}
         for expectation in self.definition.expect:
             if expectation.code not in catalogue():
                 self.faults.add(expectation.node, f"unknown code{candidates(expectation.code, catalogue())}")
+            if expectation.field not in named:
+                self.faults.add(expectation.node, f"unknown field{candidates(expectation.field, named)}")
+
+    def _evidence(self) -> None:
+        evidence = self.definition.evidence
+        if evidence is None:
+            return
+        if self.definition.profile.format == "xml":
+            self.faults.add(evidence.node, "evidence: an XML message is its own evidence")
+        mapped = {name for section in ("record", "results") for name in self.definition.sections[section]}
+        for name, node in evidence.compare.items():
+            if name not in mapped:
+                self.faults.add(node, f"no field of record or results{candidates(name, mapped)}")
 
     def _profile(self) -> None:
         profile = self.definition.profile
@@ -130,9 +180,10 @@ class _Checker:
             if name not in known:
                 self.faults.add(rule.node, f"unknown field{candidates(name, known)}")
                 continue
-            given = self._given(rule, known[name])
-            if given not in {known[name], "same"}:
-                self.faults.add(rule.node, f"gives {given}, but {section}.{name} takes {known[name]}")
+            for one in (rule, *rule.others):
+                given = self._given(one, known[name])
+                if given not in {known[name], "same"}:
+                    self.faults.add(one.node, f"gives {given}, but {section}.{name} takes {known[name]}")
 
     def _section(self, section: str, rules: Mapping[str, Rule], braces: str = "") -> None:
         known = self.specs[section]
@@ -141,18 +192,20 @@ class _Checker:
             if spec is None:
                 self.faults.add(rule.node, f"unknown field of {section}{candidates(name, known)}")
                 continue
-            given = self._given(rule, spec.avro_type)
-            if given not in {spec.avro_type, "same"}:
-                self.faults.add(rule.node, f"gives {given}, but {name} is {spec.avro_type}")
-            self._codes(rule, spec, constant=not braces)
+            for one in (rule, *rule.others):
+                given = self._given(one, spec.avro_type)
+                if given not in {spec.avro_type, "same"}:
+                    self.faults.add(one.node, f"gives {given}, but {name} is {spec.avro_type}")
+                self._codes(one, spec, constant=not braces)
 
     def _codes(self, rule: Rule, spec: FieldSpec, *, constant: bool) -> None:
         allowed = allowed_codes(spec, self.level)
         table = self.definition.tables.get(rule.table or "")
         if allowed is None or spec.avro_type == "boolean":
             return
-        produced = set(table.words) if table else set()
-        produced |= {text for text in (rule.value, rule.default) if text is not None and constant and not rule.via}
+        produced = set(table.words) if table and not rule.then and spec.name not in JUDGED_AS_ONE else set()
+        produced |= {rule.value} if rule.value is not None and constant and not rule.via else set()
+        produced |= {rule.default} if rule.default is not None else set()  # the national code, not the vendor's word
         if wrong := sorted(produced - allowed):
             self.faults.add(rule.node, f"{', '.join(wrong)} is no code of {spec.name}{candidates(wrong[0], allowed)}")
 
@@ -168,6 +221,9 @@ class _Checker:
         if table is None:
             self.faults.add(rule.node, f"unknown table {rule.table}{candidates(rule.table, self.definition.tables)}")
             return wanted
+        after = [kind for kind in map(self._call, rule.then) if kind != "same"]
+        if after:
+            return after[-1]
         return "boolean" if table.official == "boolean" and wanted == "boolean" else "string"
 
     def _call(self, call: Call) -> Kind:
@@ -175,6 +231,7 @@ class _Checker:
         if found is None:
             self.faults.add(call.node, f"unknown function {call.name}{candidates(call.name, functions.FUNCTIONS)}")
             return "same"
+        before = len(self.faults.found)
         for name, node in call.arguments.items():
             parameter = found.parameters.get(name)
             if parameter is None:
@@ -187,7 +244,17 @@ class _Checker:
         listed = call.arguments.get("list")
         if listed is not None and self.faults.text(listed) not in code_lists():
             self.faults.add(listed, f"unknown official list{candidates(self.faults.text(listed), code_lists())}")
+        elif len(self.faults.found) == before:
+            self._try(found, call)
         return found.gives
+
+    def _try(self, found: Function, call: Call) -> None:
+        """Arguments that make no sense together are the function's to say."""
+        given = {name: argument(self.faults, found.parameters[name], node) for name, node in call.arguments.items()}
+        try:
+            found.factory(**given)
+        except ValueError as error:
+            self.faults.add(call.node, f"{call.name}: {error}")
 
     def _totals(self) -> None:
         sections, node = self.definition.sections, self.definition.profile.node
@@ -202,13 +269,19 @@ class _Checker:
         if "type" not in sections["event"]:
             self.faults.add(node, "event: type has no rule")
 
-    def _due(self, section: str, rules: Collection[str], node: Node) -> None:
+    def _due(self, section: str, rules: Mapping[str, Rule], node: Node) -> None:
         for name, spec in self.specs[section].items():
             rule = spec.rule(self.level)
             conditional = rule is not None and rule.required == "cond" and name not in _BIRTH
             due = rule is not None and (rule.required == "yes" or conditional)
             if due and name not in rules and name not in GIVEN_BY_GATEWAY:
                 self.faults.add(node, f"{section}: required output {name} has no rule")
+        required = (name for name, spec in self.specs[section].items() if _is_required(spec.rule(self.level)))
+        check_total(self.faults, section, rules, required)
+
+
+def _is_required(rule: NationalRule | None) -> bool:
+    return rule is not None and rule.required == "yes"
 
 
 def argument(faults: Faults, parameter: inspect.Parameter, node: Node) -> object:

@@ -1,89 +1,100 @@
-"""From bytes to a tree of dicts, lists and scalars, or the catalogue's code for why not.
+"""From bytes to a tree of dicts, lists and scalars, or the problems for why not: one decoder a connector.
 
-JSON: strict, numbers with a point become `Decimal` (marks are never binary floats), a name that stands twice in an
-object counts with its last value.  XML: no DTD, no entity, no network, bounded depth; text of leaves, elements of
-one name as a list; elements of a foreign namespace (signatures) are left out.  A referenced Id must be unique
-(facts, DQ-44).
+    json, csv   text in a declared encoding      `decode_json`, `decode_csv`, `encodings`
+    xml         says its own encoding            `decode_xml`
+    avro        by writer schema                 `decode_avro`; a schema of the registry comes with `Given`
+
+A decoder gives the root (a dict, or for ``batch: $`` a list), or a tuple of problems that refuse the whole message.
 """
 
-import codecs
-from collections import Counter
-from decimal import Decimal
-from typing import Any
+from collections.abc import Callable, Mapping
 
-import msgspec
-from lxml import etree
+from gateway.errors import Problem
+from gateway.intake.decode_avro import WriterSchema, bundled_headers, decode_avro, header_of
+from gateway.intake.decode_csv import decode_csv
+from gateway.intake.decode_json import decode_json
+from gateway.intake.decode_xml import MAX_DEPTH, decode_xml
+from gateway.intake.encodings import decode_text, disguised, undeclared
+from gateway.intake.given import Given
+from gateway.intake.language_profile import Profile
 
-MAX_DEPTH = 32
+__all__ = ["MAX_DEPTH", "Decoder", "decode_json", "decode_xml", "decoder"]
 
-Tree = dict[str, Any]
+Decoder = Callable[[bytes, Given], object]
 
-_URIS = etree.XPath("//@URI")
-_IDS = etree.XPath("//@Id|//@ID|//@id")
-_json = msgspec.json.Decoder(float_hook=Decimal)
-
-
-def decode_json(value: bytes) -> object:
-    """The JSON value, or None where it cannot be read (a bare null is no record either)."""
-    try:
-        return _json.decode(value.removeprefix(codecs.BOM_UTF8))  # Windows tools write one
-    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
-        return None
+_UNREADABLE = (Problem("DQ-45"),)
+_UNKNOWN_SCHEMA = (Problem("GW-05", "schema"),)
 
 
-def decode_xml(value: bytes) -> Tree | str:
-    """The document as a tree below its root element, or the catalogue's code."""
-    parser = etree.XMLParser(
-        resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
-    )
-    if b"<!DOCTYPE" in value or b"<!ENTITY" in value:
-        return "DQ-44"
-    try:
-        root = etree.fromstring(value, parser)
-    except (etree.XMLSyntaxError, ValueError):
-        return "DQ-45"
-    if root.getroottree().docinfo.internalDTD is not None or _repeats_a_referenced_id(root):
-        return "DQ-44"  # the DTD of a document in another encoding than the test on the bytes sees
-    try:
-        tree = _element(root, 1)
-    except _TooDeep:
-        return "DQ-44"
-    return tree if isinstance(tree, dict) else "DQ-45"
+def decoder(profile: Profile, schemas: Mapping[str, WriterSchema]) -> Decoder:
+    """The decoder of a connector; *schemas* are its own, by file name."""
+    match profile.format:
+        case "xml":
+            return _xml
+        case "avro":
+            return _avro(bundled_headers(schemas, profile.schema_ids))
+        case "csv":
+            return _csv(profile)
+        case _:
+            return _json if profile.encoding == "utf-8" else _json_in(profile.encoding)
 
 
-class _TooDeep(Exception):
-    """Elements nest deeper than any record does."""
+def _xml(value: bytes, given: Given) -> object:
+    tree = decode_xml(value)
+    return (Problem(tree),) if isinstance(tree, str) else tree
 
 
-def _element(element: etree._Element, depth: int) -> Tree | str | None:
-    if depth > MAX_DEPTH:
-        raise _TooDeep
-    if not len(element):
-        return element.text
-    tree: Tree = {}
-    for child in element:
-        name = child.tag
-        if name.__class__ is not str or name[0] == "{":  # an entity, or a foreign namespace
-            continue
-        value = _element(child, depth + 1)
-        if name not in tree:
-            tree[name] = value
-        elif isinstance(tree[name], list):
-            tree[name].append(value)
-        else:
-            tree[name] = [tree[name], value]
+def _json(value: bytes, given: Given) -> object:
+    problem = disguised(value)
+    if problem is not None:
+        return (problem,)
+    tree = decode_json(value)
+    if tree is None:
+        return _UNREADABLE if _is_utf8(value) else (undeclared(value),)
     return tree
 
 
-def _repeats_a_referenced_id(root: etree._Element) -> bool:
-    """A signature names what it covers by Id; two elements of that Id would leave open which one was signed."""
-    referenced = {uri.removeprefix("#") for uri in _attributes(_URIS, root) if uri.startswith("#")}
-    if not referenced:
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
         return False
-    times = Counter(_attributes(_IDS, root))
-    return any(times[name] > 1 for name in referenced)
+    return b"\0" not in value[:64]
 
 
-def _attributes(path: etree.XPath, root: etree._Element) -> list[str]:
-    found = path(root)
-    return [str(value) for value in found] if isinstance(found, list) else []
+def _json_in(encoding: str) -> Decoder:
+    def decode(value: bytes, given: Given) -> object:
+        text = decode_text(value, encoding)
+        if isinstance(text, Problem):
+            return (text,)
+        tree = decode_json(text.removeprefix("\ufeff").encode("utf-8", "surrogatepass"))
+        return _UNREADABLE if tree is None else tree
+
+    return decode
+
+
+def _csv(profile: Profile) -> Decoder:
+    layout, encoding = profile.csv, profile.encoding
+    if layout is None:  # the static check has said so
+        return lambda value, given: _UNREADABLE
+
+    def decode(value: bytes, given: Given) -> object:
+        problem = disguised(value) if encoding == "utf-8" else None
+        text = problem or decode_text(value, encoding)
+        return (text,) if isinstance(text, Problem) else decode_csv(text.removeprefix("\ufeff"), layout)
+
+    return decode
+
+
+def _avro(known: Mapping[bytes, WriterSchema]) -> Decoder:
+    def decode(value: bytes, given: Given) -> object:
+        header = header_of(value)
+        if not header:
+            return _UNREADABLE
+        schema = known.get(header) or given.schema
+        if not isinstance(schema, WriterSchema):
+            return _UNKNOWN_SCHEMA
+        tree = decode_avro(value, len(header), schema)
+        return _UNREADABLE if tree is None else tree
+
+    return decode

@@ -13,6 +13,10 @@ import msgspec
 
 from gateway.errors import Problem, describe
 from gateway.intake.connector import Connector
+from gateway.intake.decode_avro import MAGIC_FINGERPRINT, MAGIC_ID, encode_line
+from gateway.intake.documents import findings
+from gateway.intake.documents_trust import TrustBook
+from gateway.intake.given import NOTHING, Given
 from gateway.intake.outcome import Duplicate, Item, Items, Mapped, Rejected, RejectedWhole
 from gateway.record import Position
 
@@ -22,13 +26,50 @@ NOWHERE = Position("check", 0, 0)
 _HANOI = timezone(timedelta(hours=7))
 
 
-def dry_run(connector: Connector, file: str, value: bytes, timestamp_ms: int) -> list[Result]:
-    """The results of *value*, read from *file*, as if published at *timestamp_ms*."""
-    match connector.process(value, NOWHERE, timestamp_ms):
+def dry_run(
+    connector: Connector, file: str, value: bytes, timestamp_ms: int, trust: TrustBook | None = None
+) -> list[Result]:
+    """The results of *value*, read from *file*, as if published at *timestamp_ms*.
+
+    Signatures are checked where the connector asks for it and *trust* is given.
+    """
+    results: list[Result] = []
+    for message in messages(connector, value):
+        given = _signatures(connector, message, timestamp_ms, trust)
+        results += _of_message(connector, (file, len(results)), message, timestamp_ms, given)
+    return results
+
+
+def _signatures(connector: Connector, value: bytes, timestamp_ms: int, trust: TrustBook | None) -> Given:
+    if trust is None or connector.signed_by is None or len(value) > connector.max_bytes:
+        return NOTHING
+    received = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=timestamp_ms)
+    return Given(findings=findings(value, connector.signed_by, trust, received))
+
+
+def messages(connector: Connector, value: bytes) -> list[bytes]:
+    """The messages in a file: it is one; for Avro each line of Avro's JSON encoding is one, by the newest schema."""
+    if connector.format != "avro" or value[:1] == MAGIC_ID or value[:2] == MAGIC_FINGERPRINT:
+        return [value]
+    lines = [line for line in value.decode("utf-8", "replace").splitlines() if line.strip()]
+    return [_encoded(connector, line) for line in lines] or [value]
+
+
+def _encoded(connector: Connector, line: str) -> bytes:
+    schemas = [connector.schemas[name] for name in sorted(connector.schemas, reverse=True)]
+    found = (encode_line(line, schema) for schema in schemas)
+    return next((message for message in found if message is not None), line.encode())
+
+
+def _of_message(
+    connector: Connector, place: tuple[str, int], value: bytes, timestamp_ms: int, given: Given
+) -> list[Result]:
+    file, first = place
+    match connector.process(value, NOWHERE, timestamp_ms, given):
         case RejectedWhole(problems):
-            return [_result(connector, f"{file}#0", "rejected", None, problems)]
+            return [_result(connector, f"{file}#{first}", "rejected", None, problems)]
         case Items(items):
-            return [_item(connector, f"{file}#{item.index}", item) for item in items]
+            return [_item(connector, f"{file}#{first + item.index}", item) for item in items]
 
 
 def _item(connector: Connector, source: str, item: Item) -> Result:
@@ -55,7 +96,7 @@ def _result(
 
 def _problem(connector: Connector, problem: Problem) -> Result:
     text: Result = msgspec.to_builtins(describe(problem))
-    return text | {"severity": connector.severity(problem.code)}
+    return text | {"severity": connector.severity(problem)}
 
 
 def shown(connector: Connector, item: Mapped) -> Result:

@@ -8,13 +8,21 @@ from uuid import UUID
 
 from gateway.intake import functions_dates, functions_numbers
 from gateway.intake.registry import FUNCTIONS, example, function
-from gateway.intake.values import NOT_LISTED, UNREADABLE, Note, Refusal, Step, as_text, folded
+from gateway.intake.values import NOT_LISTED, UNREADABLE, Note, Refusal, Step, as_text, folded, whole_text
 from gateway.national.schema import code_lists
 
 __all__ = ["FUNCTIONS", "functions_dates", "functions_numbers"]
 """Importing this module registers the functions of all three."""
 
+RESTORED = "GW-06"
+_ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,3}", re.ASCII)
 _CIRCULAR = re.compile(r"(?:tt|thong tu)?\s*(\d{2})(?:\s*/\s*\d{4}.*)?", re.ASCII)
+
+
+def _check(holds: bool, otherwise: str) -> None:
+    """Raises ValueError for arguments that make no sense; the static check shows it with file and line."""
+    if not holds:
+        raise ValueError(otherwise)
 
 
 @function("string", example("  Lê \u00a0Thị\u200b Mẫu  Hoa ", "Lê Thị Mẫu Hoa"), example(12, "12"), example("  ", None))
@@ -50,22 +58,102 @@ def blank(*, words: list[str]) -> Step:
 
 
 @function(
-    "string",
-    example("7999990101", "7999990101"),
-    example(7999990101, "7999990101"),
-    example(99990101, Refusal("DQ-11")),
-    example("tam-079212999911", "TAM-079212999911"),
+    "same",
+    example("8,0; 7,5; 9", "7,5", at=2),
+    example([8, 9], 9, at=2),
+    example("8,0", None, at=2),
 )
-def pupil_code(*, width: int = 10, temporary: str = "TAM-") -> Step:
-    """A pupil code of *width* digits, or a temporary one; never padded, a guessed zero would make a second pupil."""
+def nth(*, at: int) -> Step:
+    """The entry at place *at* (1 is the first) of a list, or of a text with ``;`` between its entries."""
+    _check(at >= 1, "at must be 1 or more")
+
+    def step(value: object) -> object:
+        entries = value.split(";") if isinstance(value, str) else value if isinstance(value, list) else [value]
+        found = entries[at - 1] if len(entries) >= at else None
+        if isinstance(found, (dict, list)):
+            return UNREADABLE
+        return found.strip() or None if isinstance(found, str) else found
+
+    return step
+
+
+@function(
+    "same",
+    example("TTĐ", "Đ", at=3, of=3),
+    example("TT-TT", None, at=3, of=5),
+    example("TTTT", Refusal("DQ-11"), at=1, of=5),
+)
+def letter(*, at: int, of: int) -> Step:
+    """The letter at place *at* (1 is the first) of a word of *of* letters, one a field; ``-`` is nothing."""
+    _check(1 <= at <= of, "at must be 1 to of")
 
     def step(value: object) -> object:
         found = as_text(value)
         if not isinstance(found, str) or not found:
             return found or None
-        code = found.upper()
-        official = code.isascii() and code.isdigit() and len(code) == width
-        return code if official or code.startswith(temporary) else NOT_LISTED
+        if len(found) != of:
+            return NOT_LISTED
+        part = found[at - 1 : at]
+        return None if part == "-" else part or None
+
+    return step
+
+
+@function(
+    "string",
+    example("7999990101", "7999990101"),
+    example(7999990101, "7999990101"),
+    example(99990101, Refusal("DQ-11")),
+    example("tam-079212999911", "TAM-079212999911"),
+    example("7999990101.0", "7999990101"),
+    example(199990202, Note("0199990202", "GW-06"), pad=True),
+    example(99990202, Refusal("DQ-11"), pad=True),
+)
+def pupil_code(*, width: int = 10, temporary: str = "TAM-", pad: bool = False) -> Step:
+    """A pupil code of *width* digits, or a temporary one.
+
+    With *pad* a lost leading zero is put back with a warning (GW-06), and only one: no department's codes begin with
+    two.  Declare it only where the source is known to lose zeros; a guessed zero would make a second pupil.
+    """
+
+    def step(value: object) -> object:
+        found = as_text(value)
+        if not isinstance(found, str) or not found:
+            return found or None
+        code = whole_text(found.upper())
+        digits = code.isascii() and code.isdigit()
+        if pad and digits and len(code) == width - 1:
+            return Note("0" + code, RESTORED)
+        return code if (digits and len(code) == width) or code.startswith(temporary) else NOT_LISTED
+
+    return step
+
+
+@function(
+    "string",
+    example("00004", "00004", width=5),
+    example(4, Note("00004", "GW-06"), width=5, pad=True),
+    example("1999504.0", Note("01999504", "GW-06"), width=8, pad=True),
+    example("4", Refusal("DQ-11"), width=5),
+    example("123456", Refusal("DQ-11"), width=5, pad=True),
+    few_values=True,
+)
+def code(*, width: int, pad: bool = False) -> Step:
+    """A code of exactly *width* digits, such as a school's or a commune's; with *pad* lost leading zeros are put back
+    with a warning (GW-06).
+    """
+    _check(width > 0, "width must be 1 or more")
+
+    def step(value: object) -> object:
+        found = as_text(value)
+        if not isinstance(found, str) or not found:
+            return found or None
+        digits = whole_text(found)
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= width):
+            return NOT_LISTED
+        if len(digits) == width:
+            return digits
+        return Note(digits.zfill(width), RESTORED) if pad else NOT_LISTED
 
     return step
 
@@ -74,6 +162,8 @@ def pupil_code(*, width: int = 10, temporary: str = "TAM-") -> Step:
     "string",
     example("079 212 999 911", "079212999911"),
     example(79312999912, "79312999912"),
+    example("79312999912.0", "79312999912"),
+    example("7.93E+10", Refusal("DQ-11")),
 )
 def identity_number() -> Step:
     """A citizen ID or card number without spaces and dots; what its form means is judged by the identity rules."""
@@ -82,7 +172,9 @@ def identity_number() -> Step:
         found = as_text(value)
         if not isinstance(found, str):
             return found
-        return found.replace(" ", "").replace(".", "") or None
+        if _ROUNDED.fullmatch(found):  # a spreadsheet's short form: the digits are lost
+            return NOT_LISTED
+        return whole_text(found).replace(" ", "").replace(".", "") or None
 
     return step
 
@@ -123,7 +215,14 @@ def uuid() -> Step:
     return step
 
 
-@function("string", example(8, "08"), example("Khối 10", "10"), example("13", Refusal("DQ-11")), few_values=True)
+@function(
+    "string",
+    example(8, "08"),
+    example("Khối 10", "10"),
+    example("6.0", "06"),
+    example("13", Refusal("DQ-11")),
+    few_values=True,
+)
 def grade() -> Step:
     """A grade as two digits, 01 to 12."""
 
@@ -131,7 +230,7 @@ def grade() -> Step:
         found = as_text(value)
         if not isinstance(found, str) or not found:
             return found or None
-        digits = re.sub(r"^(khoi|lop)\s*", "", folded(found))
+        digits = re.sub(r"^(khoi|lop)\s*", "", whole_text(folded(found)))
         code = digits.zfill(2)
         return code if code in code_lists()["grade"] else NOT_LISTED
 

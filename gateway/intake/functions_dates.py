@@ -9,19 +9,21 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Literal
 
 from gateway.intake.registry import example, function
-from gateway.intake.values import NOT_LISTED, Refusal, Step, as_text
+from gateway.intake.values import NOT_LISTED, UNREADABLE, Refusal, Step, as_text
 
 IMPOSSIBLE = Refusal("DQ-14")
 HANOI = timezone(timedelta(hours=7))
 
-_DAY_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})", re.ASCII)
-_YEAR_FIRST = re.compile(r"(\d{4})[/.\-](\d{1,2})[/.\-](\d{1,2})(?:T00:00:00)?", re.ASCII)
+_DAY_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4}|\d{2})(?: 0?0:00(?::00)?)?", re.ASCII)
+_YEAR_FIRST = re.compile(r"(\d{4})[/.\-](\d{1,2})[/.\-](\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?)?", re.ASCII)
 _MONTH = re.compile(r"(?:(\d{1,2})[/.\-](\d{4})|(\d{4})[/.\-](\d{1,2})(?:[/.\-]00?)?)", re.ASCII)
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _SERIAL = re.compile(r"[2-6]\d{4}", re.ASCII)
-_SCHOOL_YEAR = re.compile(r"(\d{4})\s*[-–—/]\s*(\d{4})", re.ASCII)
+_SCHOOL_YEAR = re.compile(r"(\d{4})\s*[-–—/]\s*(\d{4}|\d{2})", re.ASCII)
 _CLOCK_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})[ T](\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 _EXCEL_DAY_0 = date(1899, 12, 30)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _MS_TO = 10**13
 _MS_FROM = 10**11  # as seconds this were the year 5138, as milliseconds 1973
 
@@ -34,6 +36,7 @@ def read_date(value: str, *, excel: bool) -> date | Refusal:
         return _EXCEL_DAY_0 + timedelta(days=int(value)) if 20_000 <= int(value) <= 60_000 else IMPOSSIBLE
     if match := _DAY_FIRST.fullmatch(value):
         day, month, year = match.groups()
+        year = year if len(year) == 4 else _century(year)
     elif match := _YEAR_FIRST.fullmatch(value):
         year, month, day = match.groups()
     else:
@@ -42,6 +45,11 @@ def read_date(value: str, *, excel: bool) -> date | Refusal:
         return date(int(year), int(month), int(day))
     except ValueError:
         return IMPOSSIBLE
+
+
+def _century(year: str) -> str:
+    """Two digits of a year: pupils and the papers of their school years are of this century, up to 49."""
+    return ("20" if year < "50" else "19") + year
 
 
 def read_birth(value: str, *, excel: bool) -> Birth | Refusal:
@@ -59,6 +67,9 @@ def read_birth(value: str, *, excel: bool) -> Birth | Refusal:
     "date",
     example("05/03/2012", date(2012, 3, 5)),
     example("12-11-2012", date(2012, 11, 12)),
+    example("5.3.12", date(2012, 3, 5)),
+    example("2012-03-05 00:00:00", date(2012, 3, 5)),
+    example("8/5", Refusal("DQ-11")),
     example("40957", date(2012, 2, 18), excel=True),
     example("40957", Refusal("DQ-11")),
     example("29/02/2019", Refusal("DQ-14")),
@@ -71,6 +82,29 @@ def day(*, excel: bool = False) -> Step:
         if not isinstance(found, str) or not found:
             return found or None
         return read_date(found, excel=excel)
+
+    return step
+
+
+@function(
+    "same",
+    example({"year": 2018, "month": 9, "day": 2}, "2018-09-02"),
+    example({"year": 2017, "month": None, "day": None}, "2017"),
+    example({"nam": "2017", "thang": "06"}, "2017-06", year="nam", month="thang", day="ngay"),
+    example({"year": 2018, "month": None, "day": 2}, "2018-00-02"),
+)
+def date_parts(*, year: str = "year", month: str = "month", day: str = "day") -> Step:
+    """A date given as an object of year, month and day, as text for the functions after it; unknown parts may lack."""
+
+    def step(value: object) -> object:
+        if not isinstance(value, dict):
+            return UNREADABLE if isinstance(value, list) else value
+        parts = [as_text(value[name]) if value.get(name) is not None else "" for name in (year, month, day)]
+        if any(isinstance(part, Refusal) for part in parts):
+            return UNREADABLE
+        while parts and not parts[-1]:
+            parts.pop()
+        return "-".join(str(part).zfill(2) for part in parts) or None  # 00 in the middle: the next function refuses it
 
     return step
 
@@ -106,7 +140,13 @@ def _birth_step(precision: Literal["day", "month", "year"], *, excel: bool) -> S
     return step
 
 
-@function("string", example("2025 - 2026", "2025-2026"), example("2025-2027", Refusal("DQ-27")), few_values=True)
+@function(
+    "string",
+    example("2025 - 2026", "2025-2026"),
+    example("2025-26", "2025-2026"),
+    example("2025-2027", Refusal("DQ-27")),
+    few_values=True,
+)
 def school_year() -> Step:
     """A school year as YYYY-YYYY; two years that do not follow each other are refused (DQ-27)."""
 
@@ -115,9 +155,10 @@ def school_year() -> Step:
         if not isinstance(found, str) or not found:
             return found or None
         match = _SCHOOL_YEAR.fullmatch(found)
-        if match is None or int(match[2]) != int(match[1]) + 1:
+        first = int(match[1]) if match else 0
+        if match is None or not 1950 <= first <= 2098 or (first + 1) % 10 ** len(match[2]) != int(match[2]):
             return Refusal("DQ-27")
-        return f"{match[1]}-{match[2]}"
+        return f"{first}-{first + 1}"
 
     return step
 
@@ -162,7 +203,7 @@ def _moment(value: str) -> int | Refusal:
         return IMPOSSIBLE
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=HANOI)
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 @function("date", example("2026-05-29T23:30:00Z", date(2026, 5, 30)), example("29/05/2026", date(2026, 5, 29)))

@@ -8,12 +8,13 @@ import re
 from decimal import Decimal
 
 from gateway.intake.registry import example, function
-from gateway.intake.values import NOT_LISTED, Refusal, Step, as_text, word
+from gateway.intake.values import NOT_LISTED, Refusal, Step, as_text, whole_text, word
 
 OUT_OF_RANGE = Refusal("DQ-08")
 TOO_FINE = Refusal("DQ-09")
 
-_NUMBER = re.compile(r"[+-]?\d{1,9}(?:[.,]\d{1,9})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,9}(?:[.,]\d{1,9})?|1[eE]\+?0?1", re.ASCII)
+"""The last form is a 10 as some programs write it."""
 _WORDS = {"đ": "Đ", "đạt": "Đ", "cđ": "CĐ", "chưa đạt": "CĐ", "m": "M", "miễn": "M"}
 
 
@@ -23,23 +24,30 @@ def number_of(value: str) -> Decimal | None:
     return Decimal(value.replace(",", ".")) if match else None
 
 
-def mark_text(value: str, decimals: int) -> str | Refusal:
-    """A mark of 0…10 with exactly *decimals* digits after the point."""
+def mark_text(value: str, decimals: int, scale: int = 1) -> str | Refusal:
+    """A mark of 0…10 with exactly *decimals* digits after the point; *value* is *scale* times the mark."""
     number = number_of(value)
     if number is None:
         return NOT_LISTED
+    number /= scale
     if not 0 <= number <= 10:
         return OUT_OF_RANGE
     rounded = number.quantize(Decimal(1).scaleb(-decimals))
     return format(abs(rounded), "f") if rounded == number else TOO_FINE
 
 
-def _secondary(value: str) -> str | Refusal:
-    return _WORDS.get(word(value)) or mark_text(value, 1)
+def _secondary(value: str, scale: int) -> str | Refusal:
+    return _WORDS.get(word(value)) or mark_text(value, 1, scale)
 
 
-def _test(value: str) -> str | Refusal:
-    return "M" if word(value) in {"m", "miễn"} else mark_text(value, 0)
+def _test(value: str, scale: int) -> str | Refusal:
+    return "M" if word(value) in {"m", "miễn"} else mark_text(value, 0, scale)
+
+
+def _check_scale(scale: int) -> None:
+    if scale not in {1, 10, 100}:
+        message = "scale must be 1, 10 or 100"
+        raise ValueError(message)
 
 
 @function(
@@ -51,17 +59,26 @@ def _test(value: str) -> str | Refusal:
     example("85", Refusal("DQ-08")),
     example("9.42", Refusal("DQ-09")),
     example("giỏi", Refusal("DQ-11")),
+    example("8/5", Refusal("DQ-11")),
+    example("85", "8.5", scale=10),
+    example("8.5", Refusal("DQ-09"), scale=10),
+    example("1E+1", "10.0"),
     few_values=True,
 )
-def secondary_mark() -> Step:
-    """A secondary mark: 0.0…10.0, or Đ, CĐ, or M for exempt."""
+def secondary_mark(*, scale: int = 1) -> Step:
+    """A secondary mark: 0.0…10.0, or Đ, CĐ, or M for exempt.
+
+    Where the vendor sends marks ten or a hundred times as large, *scale* says so; else 85 is out of range (DQ-08).
+    Where a field of the message says so, write two rules: ``[{…scale: 10…, when: {from: $.he_so, in: ["10"]}}, {…}]``.
+    """
+    _check_scale(scale)
 
     def step(value: object) -> object:
         found = value if value.__class__ is str else as_text(value)
         if not isinstance(found, str):
             return found
         found = found.strip()
-        return _secondary(found) if found else None
+        return _secondary(found, scale) if found else None
 
     return step
 
@@ -73,16 +90,18 @@ def secondary_mark() -> Step:
     example("m", "M"),
     example("7.5", Refusal("DQ-09")),
     example("11", Refusal("DQ-08")),
+    example("90", "9", scale=10),
     few_values=True,
 )
-def primary_test_mark() -> Step:
-    """A primary year-end test mark: a whole number 0…10, or M for exempt."""
+def primary_test_mark(*, scale: int = 1) -> Step:
+    """A primary year-end test mark: a whole number 0…10, or M for exempt; *scale* as for `secondary_mark`."""
+    _check_scale(scale)
 
     def step(value: object) -> object:
         found = as_text(value)
         if not isinstance(found, str) or not found:
             return found or None
-        return _test(found)
+        return _test(found, scale)
 
     return step
 
@@ -114,6 +133,7 @@ def number(*, decimals: int = 4) -> Step:
     example("3", 3),
     example("0", Refusal("DQ-08"), lowest=1),
     example("2.5", Refusal("DQ-11")),
+    example("2.0", 2),
 )
 def whole_number(*, lowest: int = 0, highest: int = 10**15) -> Step:
     """A whole number within bounds."""
@@ -122,9 +142,10 @@ def whole_number(*, lowest: int = 0, highest: int = 10**15) -> Step:
         found = as_text(value)
         if not isinstance(found, str) or not found:
             return found or None
-        if not (found.isascii() and found.isdigit() and len(found) <= 18):
+        digits = whole_text(found)
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
             return NOT_LISTED
-        read = int(found)
+        read = int(digits)
         return read if lowest <= read <= highest else OUT_OF_RANGE
 
     return step

@@ -3,21 +3,24 @@
     connector.yaml      who speaks, for which schools, in which format; where the items of a batch stand
     mappings/*.yaml     tables, event, record, results, subjects, history, certificates, facts, expect, ignore, blank
 
-A field's rule is a path (its text cleaned after the field's type) or ``{from, via, table, value, default, required,
-when}``.  Reading collects every fault; nothing here knows the national schema (`check` does).
+A field's rule is a path (its text cleaned after the field's type), ``{from, via, table, then, default, required,
+when}`` with ``join`` (parts of one text) or ``value`` (a constant) in place of ``from``, or a list of such, of which
+the first counts whose ``when`` holds.  ``from`` with several paths takes the first that holds something.  A path is
+``a.b`` from the item (a row's from its element), ``$.a`` from the message, ``^.a`` from the item a row belongs to;
+``a[b=c].d`` looks into the first element of list ``a`` whose ``b`` is ``c``.  Reading collects every fault; nothing
+here knows the national schema (`check` does).  connector.yaml: `language_profile`; its CSV: `language_csv`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gateway.config import Fault
 from gateway.errors import GatewayError
-from gateway.intake.nodes import Faults, Node
+from gateway.intake.decode_avro import WriterSchema, read_schema
+from gateway.intake.language_profile import PROFILE_KEYS, Profile, read_profile
+from gateway.intake.nodes import Faults, Node, candidates
 
-FORMATS = frozenset({"json", "xml"})
-LEVELS = frozenset({"primary", "secondary"})
 SECTIONS = frozenset({"record", "results", "event", "facts"})
 ROW_SECTIONS = frozenset({"subjects", "history", "certificates"})
 
@@ -26,7 +29,7 @@ class ConnectorFaults(GatewayError):
     """A connector cannot be used; carries every fault found."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        self.faults = sorted(set(faults), key=lambda fault: (fault.file, fault.line, fault.path))
+        self.faults = sorted(set(faults), key=lambda fault: (fault.file, fault.line, fault.path, fault.text))
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 
@@ -60,6 +63,12 @@ class Rule:
     default: str | None = None
     required: bool = False
     when: Condition | None = None
+    joined: bool = False
+    """The paths are parts of one text (``join: [ho_dem, ten]``), not places to look in one after the other."""
+    then: tuple[Call, ...] = ()
+    """Functions on the code that the table gave."""
+    others: "tuple[Rule, ...]" = ()
+    """Where a list of rules is written, those after the first: the first whose condition holds makes the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,37 +106,14 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class School:
-    """A school this vendor speaks for, in a span of days (ends included)."""
+class Evidence:
+    """Where an item holds its signed document, and which national fields are compared with it."""
 
-    code: str
-    since: date
-    until: date
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What connector.yaml says."""
-
-    name: str
-    vendor: str
-    title: str
-    format: str
-    level: str
-    batch: str
-    version_epoch: int
-    mapping_version: str
-    max_bytes: int
-    max_items: int
-    """Items of one message."""
-    max_rows: int
-    """Rows in one list of one item."""
-    weight: int
-    temporary_code: str
-    programme: str
-    severities: Mapping[str, str]
-    schools: Mapping[str, tuple[School, ...]]
     node: Node
+    document: str
+    in_base64: bool
+    sha256: str
+    compare: Mapping[str, Node]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +128,16 @@ class Definition:
     ignore: tuple[str, ...] = ()
     blank: tuple[str, ...] = ()
     faults: Faults = field(default_factory=Faults, compare=False)
+    schemas: Mapping[str, WriterSchema] = field(default_factory=dict)
+    """The connector's own Avro schemas, by file name."""
+    evidence: Evidence | None = None
 
 
-_PROFILE_KEYS = (
-    "name", "vendor", "title", "format", "level", "batch", "version_epoch", "mapping_version", "max_bytes", "max_items",
-    "max_rows", "weight", "temporary_code", "programme", "signatures", "severities", "schools",
-)  # fmt: skip
-_PROFILE_DUE = ("name", "vendor", "title", "format", "level", "version_epoch", "mapping_version", "schools")
-_MAPPING_KEYS = SECTIONS | ROW_SECTIONS | {"tables", "expect", "ignore", "blank"}
-_RULE_KEYS = ("from", "via", "table", "value", "default", "required", "when")
-DEFAULT_MAX_BYTES = 1_048_576
-DEFAULT_MAX_ITEMS = 500
-DEFAULT_MAX_ROWS = 60
+_MAPPING_KEYS = SECTIONS | ROW_SECTIONS | {"tables", "expect", "ignore", "blank", "evidence"}
+_RULE_KEYS = ("from", "join", "via", "table", "then", "value", "default", "required", "when")
+KEYS: Mapping[str, Collection[str]] = {"connector": PROFILE_KEYS, "mapping": _MAPPING_KEYS, "rule": _RULE_KEYS}
+"""What each kind of file and node may say; the JSON Schema for editors must know every one (`mapping_schema`)."""
+SCHEMA_ENDING = ".avsc"
 
 
 _Named = TypeVar("_Named", Rule, Rows, Table)
@@ -163,12 +147,15 @@ def read_definition(files: Mapping[str, str]) -> Definition:
     """A connector from its files (shown name → text), connector.yaml first; faults are in the result."""
     faults = Faults()
     names = list(files)
-    profile = _profile(faults, faults.parse(names[0], files[names[0]]))
+    profile = read_profile(faults, faults.parse(names[0], files[names[0]]))
     tables: dict[str, Table] = {}
     sections: dict[str, dict[str, Rule]] = {name: {} for name in SECTIONS}
     rows: dict[str, Rows] = {}
     lists: dict[str, list[Node]] = {"expect": [], "ignore": [], "blank": []}
+    evidence: Evidence | None = None
     for name in names[1:]:
+        if name.endswith(SCHEMA_ENDING):
+            continue
         found = faults.keys(faults.parse(name, files[name]), _MAPPING_KEYS)
         _add(faults, tables, {key: _table(faults, node) for key, node in _mapping(faults, found.get("tables"))})
         for section in SECTIONS & found.keys():
@@ -176,9 +163,30 @@ def read_definition(files: Mapping[str, str]) -> Definition:
         _add(faults, rows, {name: _rows(faults, found[name]) for name in ROW_SECTIONS & found.keys()})
         for key in lists:
             lists[key] += faults.items(found.get(key))
+        evidence = _evidence(faults, found.get("evidence"), evidence)
     expect = tuple(_expectation(faults, node) for node in lists["expect"])
     words = {key: tuple(faults.text(node) for node in lists[key]) for key in ("ignore", "blank")}
-    return Definition(profile, tables, sections, rows, expect, words["ignore"], words["blank"], faults)
+    schemas = _schemas(faults, profile, files)
+    return Definition(
+        profile, tables, sections, rows, expect, words["ignore"], words["blank"], faults, schemas, evidence
+    )
+
+
+def _schemas(faults: Faults, profile: Profile, files: Mapping[str, str]) -> dict[str, WriterSchema]:
+    """The Avro schemas among *files*, by the last part of their names."""
+    found: dict[str, WriterSchema] = {}
+    for shown in files:
+        if not shown.endswith(SCHEMA_ENDING):
+            continue
+        schema = read_schema(files[shown])
+        if isinstance(schema, str):
+            faults.add(Node(None, shown, 1, ""), f"the schema {schema}")
+        else:
+            found[shown.rpartition("/")[2]] = schema
+    for name in profile.schema_ids:
+        if not any(shown.rpartition("/")[2] == name for shown in files):
+            faults.add(profile.node, f"schema_ids: schemas/{name} does not exist{candidates(name, found)}")
+    return found
 
 
 def _mapping(faults: Faults, node: Node | None) -> list[tuple[str, Node]]:
@@ -192,63 +200,25 @@ def _add(faults: Faults, known: dict[str, _Named], more: Mapping[str, _Named]) -
         known[name] = item
 
 
-def _profile(faults: Faults, node: Node) -> Profile:
-    found = faults.keys(node, _PROFILE_KEYS, _PROFILE_DUE)
-    faults.choice(found.get("signatures"), {"ignore"}, "ignore")
-    severities = {
-        code: faults.choice(item, {"warn", "reject"}, "warn")
-        for code, item in faults.keys(found.get("severities"), {"DQ-32"}).items()
-    }
-    return Profile(
-        name=faults.text(found.get("name")),
-        vendor=faults.text(found.get("vendor")),
-        title=faults.text(found.get("title")),
-        format=faults.choice(found.get("format"), FORMATS, "json"),
-        level=faults.choice(found.get("level"), LEVELS, "primary"),
-        batch=faults.text(found.get("batch")),
-        version_epoch=faults.whole(found.get("version_epoch"), 1),
-        mapping_version=faults.text(found.get("mapping_version")),
-        max_bytes=faults.whole(found.get("max_bytes"), DEFAULT_MAX_BYTES),
-        max_items=max(1, faults.whole(found.get("max_items"), DEFAULT_MAX_ITEMS)),
-        max_rows=max(1, faults.whole(found.get("max_rows"), DEFAULT_MAX_ROWS)),
-        weight=max(1, faults.whole(found.get("weight"), 1)),
-        temporary_code=faults.text(found.get("temporary_code"), "TAM-"),
-        programme=faults.choice(found.get("programme"), {"GDPT", "GDTX"}, "GDPT"),
-        severities=severities,
-        schools=_schools(faults, found.get("schools")),
-        node=node,
-    )
-
-
-def _schools(faults: Faults, node: Node | None) -> dict[str, tuple[School, ...]]:
-    schools: dict[str, tuple[School, ...]] = {}
-    for item in faults.items(node):
-        found = faults.keys(item, ("code", "from", "to"), ("code", "from"))
-        code = faults.text(found.get("code"))
-        since, until = _day(faults, found.get("from"), date.min), _day(faults, found.get("to"), date.max)
-        schools[code] = (*schools.get(code, ()), School(code, since, until))
-    return schools
-
-
-def _day(faults: Faults, node: Node | None, default: date) -> date:
-    if node is None or node.value is None:
-        return default
-    try:
-        return date.fromisoformat(faults.text(node))
-    except ValueError:
-        faults.add(node, "must be a date YYYY-MM-DD")
-        return default
-
-
 def _rule(faults: Faults, node: Node) -> Rule:
     if isinstance(node.value, str):
         return Rule(node, paths=(node.value,))
+    if isinstance(node.value, list) and node.value:
+        first, *others = (_rule(faults, item) for item in node.value)
+        for rule in (first, *others)[:-1]:
+            if rule.when is None:
+                faults.add(rule.node, "needs when: the rules after it would never be used")
+        return replace(first, others=tuple(others))
     found = faults.keys(node, _RULE_KEYS)
-    if ("from" in found) == ("value" in found):
-        faults.add(node, "needs either from or value")
+    if sum(key in found for key in ("from", "join", "value")) != 1:
+        faults.add(node, "needs either from or value, or join")
+    if "then" in found and "table" not in found:
+        faults.add(found["then"], "stands behind a table; without one write via")
     return Rule(
         node,
-        paths=faults.texts(found.get("from")),
+        paths=faults.texts(found.get("join", found.get("from"))),
+        joined="join" in found,
+        then=tuple(_call(faults, item) for item in faults.items(found.get("then"))),
         via=tuple(_call(faults, item) for item in faults.items(found.get("via"))),
         table=faults.text(found["table"]) if "table" in found else None,
         value=faults.text(found["value"]) if "value" in found else None,
@@ -298,6 +268,21 @@ def _table(faults: Faults, node: Node) -> Table:
         nothing=faults.texts(found.get("nothing")),
         unused=faults.texts(found.get("unused")),
         names=faults.choice(found.get("names"), {"true", "false"}, "false") == "true",
+    )
+
+
+def _evidence(faults: Faults, node: Node | None, before: Evidence | None) -> Evidence | None:
+    if node is None:
+        return before
+    if before is not None:
+        faults.add(node, f"stands twice, first in {before.node.file}:{before.node.line}")
+    found = faults.keys(node, ("document", "encoding", "sha256", "compare"), ("document",))
+    return Evidence(
+        node,
+        document=faults.text(found.get("document")),
+        in_base64=faults.choice(found.get("encoding"), {"text", "base64"}, "text") == "base64",
+        sha256=faults.text(found.get("sha256")),
+        compare=dict(_mapping(faults, found.get("compare"))),
     )
 
 

@@ -18,10 +18,11 @@ from gateway.national.schema import FieldSpec, Level
 _TOO_LONG = Refusal("DQ-34")
 _NOT_LISTED = Refusal("DQ-11")
 HEAD_TEXT = 150
-"""Width of a vendor's free text outside the body: the dictionary's for idbanghi."""
+"""Width of a vendor's reference: the dictionary's for idbanghi."""
+REASON_TEXT = 2_000
+"""Width of a reason: that of the dictionary's longest remarks.  A reason is no field of the record, so it has no width
+of its own there; refusing a cancel for a long sentence would leave a wrong record in force, and nothing is ever cut."""
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_BY_CODE_RULES = frozenset({"grade_code", "education_level", "circular"})
-"""Whether these fit together is judged as one (DQ-49)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ def safe_length(rest: Sequence[Step]) -> int:
 
 def head_limits(name: str) -> list[Step]:
     """What is asked of an event field: the dictionary says nothing of it, but heads and receipts carry its text."""
-    return [AtMost(HEAD_TEXT)] if name in {"vendor_ref", "reason"} else []
+    widths = {"vendor_ref": HEAD_TEXT, "reason": REASON_TEXT}
+    return [AtMost(widths[name])] if name in widths else []
 
 
 def limits(spec: FieldSpec, level: Level) -> list[Step]:
@@ -62,7 +64,7 @@ def limits(spec: FieldSpec, level: Level) -> list[Step]:
         return _bounds(rule.codes, zero=spec.limits_hold_outbound)
     found: list[Step] = []
     codes = checks.allowed_codes(spec, level)
-    if codes is not None and spec.name not in _BY_CODE_RULES:
+    if codes is not None and spec.name not in checks.JUDGED_AS_ONE:
         found.append(_among(codes, Refusal("DQ-30" if spec.name == "subject_code" else "DQ-11")))
     elif rule.codes.startswith("ISO"):
         found.append(lambda value: value if _COUNTRY.fullmatch(str(value)) else _NOT_LISTED)

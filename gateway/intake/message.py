@@ -2,6 +2,7 @@
 (DQ-23).
 
 Same record, same version: an identical copy is ignored (`Duplicate`), different contents hold all involved.
+A rejected item takes part too: which of the two pupils of one code is meant, is open all the same.
 Different versions of one record are a history, not a contradiction.  A temporary code beside the official one holds
 only itself (DQ-24, already found), so it takes no part here.
 """
@@ -9,7 +10,7 @@ only itself (DQ-24, already found), so it takes no part here.
 from dataclasses import replace
 
 from gateway.errors import Problem
-from gateway.intake.outcome import MAX_FINDINGS, Duplicate, Item, Mapped
+from gateway.intake.outcome import MAX_FINDINGS, Duplicate, Item, Mapped, Rejected
 
 _COPY = (Problem("DQ-46", "pupil_code"),)
 
@@ -47,7 +48,7 @@ def _contradictions(items: list[Item]) -> set[tuple[int, str]]:
     """Index and field of each item that shares record and version with another of different content."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for item in items:
-        if isinstance(item, Mapped):
+        if not isinstance(item, Duplicate) and item.record_id is not None and item.source_order is not None:
             groups.setdefault((item.record_id, item.source_order), []).append(item.index)
     return {(index, "pupil_code") for group in groups.values() if len(group) > 1 for index in group}
 
@@ -65,7 +66,11 @@ def _shared_ids(items: list[Item], temporary_code: str) -> set[tuple[int, str]]:
 
 
 def _hold(item: Item, held: list[tuple[int, str]]) -> Item:
-    if not isinstance(item, Mapped):
-        return item
     more = tuple(Problem("DQ-23", field) for index, field in held if index == item.index)
-    return replace(item, holds=item.holds[: MAX_FINDINGS - len(more)] + more) if more else item
+    match item:
+        case Mapped() if more:
+            return replace(item, holds=item.holds[: MAX_FINDINGS - len(more)] + more)
+        case Rejected() if more:
+            return replace(item, problems=item.problems[: MAX_FINDINGS - len(more)] + more)
+        case _:
+            return item

@@ -12,6 +12,13 @@ import yaml
 
 from gateway.config import Fault
 
+MAX_NODES = 50_000
+MAX_NODE_DEPTH = 50
+MAX_DIGITS = 18
+
+
+NOT_YAML = "is not YAML"
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -42,16 +49,20 @@ class Faults:
     def parse(self, file: str, text: str) -> Node:
         """The root node of *text*; an empty mapping when it is no YAML."""
         try:
+            if _depth(text) > MAX_NODE_DEPTH:  # before composing: that recurses in C, without a bound
+                self.found.append(Fault(file, 1, "", "nests too deep"))
+                return Node({}, file, 1, "")
             root = yaml.compose(text, Loader=yaml.CSafeLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 0
-            self.found.append(Fault(file, line, "", f"is not YAML: {error.problem}"))
+            self.found.append(Fault(file, line, "", f"{NOT_YAML}: {error.problem}"))
             return Node({}, file, line, "")
-        except (yaml.YAMLError, RecursionError):
-            self.found.append(Fault(file, 0, "", "is not YAML"))
+        except yaml.YAMLError:
+            self.found.append(Fault(file, 0, "", NOT_YAML))
             return Node({}, file, 0, "")
-        if root is not None and _refers_to_itself(root, ()):
-            self.found.append(Fault(file, 1, "", "an alias contains itself"))
+        wrong = "" if root is None else _unbuildable(root)
+        if wrong:
+            self.found.append(Fault(file, 1, "", wrong))
             root = None
         return Node({}, file, 1, "") if root is None else self._node(root, file, "")
 
@@ -62,6 +73,9 @@ class Faults:
         if isinstance(node, yaml.MappingNode):
             found: dict[str, Node] = {}
             for key, item in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    self.add(Node(None, file, key.start_mark.line + 1, path), "a key must be text")
+                    continue
                 below = self._node(item, file, f"{path}.{key.value}".lstrip("."))
                 if key.value in found:
                     self.add(Node(None, file, key.start_mark.line + 1, below.path), "stands twice")
@@ -118,8 +132,11 @@ class Faults:
         """The whole number at *node*."""
         if node is None:
             return default
-        if isinstance(node.value, str) and node.value.replace("_", "").isdecimal():
-            return int(node.value)
+        if isinstance(node.value, str) and node.value.isascii() and node.value.replace("_", "").isdecimal():
+            if len(node.value) <= MAX_DIGITS:
+                return int(node.value)
+            self.add(node, "is too large")
+            return default
         self.add(node, "must be a whole number")
         return default
 
@@ -132,14 +149,43 @@ class Faults:
         return value
 
 
-def _refers_to_itself(node: yaml.Node, above: tuple[int, ...]) -> bool:
+def _depth(text: str) -> int:
+    """How deep the nodes of *text* nest, aliases not followed; reading stops a little beyond the bound."""
+    depth = deepest = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        deepest = max(deepest, depth)
+        if deepest > MAX_NODE_DEPTH:
+            break
+    return deepest
+
+
+def _unbuildable(root: yaml.Node) -> str:
+    """Why the nodes of *root* cannot be built: aliases may hold themselves, or each other until nothing has room."""
+    size = _size(root, {}, ())
+    if size is None:
+        return "an alias contains itself"
+    return f"has more than {MAX_NODES} nodes, aliases written out" if size > MAX_NODES else ""
+
+
+def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int | None:
+    """How many nodes *node* is, aliases written out; None where one contains itself."""
     if id(node) in above:
-        return True
-    inside = (*above, id(node))
+        return None
+    if id(node) not in known:
+        inside = (*above, id(node))
+        sizes = [_size(below, known, inside) for below in _below(node)]
+        if None in sizes:
+            return None
+        known[id(node)] = 1 + sum(size for size in sizes if size is not None)
+    return known[id(node)]
+
+
+def _below(node: yaml.Node) -> list[yaml.Node]:
     match node:
         case yaml.SequenceNode():
-            return any(_refers_to_itself(item, inside) for item in node.value)
+            return list(node.value)
         case yaml.MappingNode():
-            return any(_refers_to_itself(item, inside) for _, item in node.value)
+            return [item for _, item in node.value]
         case _:
-            return False
+            return []

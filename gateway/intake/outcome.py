@@ -20,11 +20,11 @@ MAX_FINDINGS = 100
 _RANK = {"reject": 0, "park": 1, "warn": 2}
 
 
-def first_findings(problems: Sequence[Problem], severity: Callable[[str], str]) -> tuple[Problem, ...]:
+def first_findings(problems: Sequence[Problem], severity: Callable[[Problem], str]) -> tuple[Problem, ...]:
     """*problems* in their order; where they are too many, the strongest first and the rest left out."""
     if len(problems) <= MAX_FINDINGS:
         return tuple(problems)
-    return tuple(sorted(problems, key=lambda problem: _RANK[severity(problem.code)])[:MAX_FINDINGS])
+    return tuple(sorted(problems, key=lambda problem: _RANK[severity(problem)])[:MAX_FINDINGS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ class Mapped:
     """After `vn.hocba.Evidence`: the signed bytes, or a claim check for long ones."""
     reason: str | None = field(default=None, repr=False)
     """The vendor's words for a CANCEL; kept beside the record, not part of it."""
+    encoded: bytes | None = field(default=None, repr=False, compare=False)
+    """The body's bytes, where the straight path has made them: those `codec.encode_body` would make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Rejected:
     problems: tuple[Problem, ...]
     vendor_ref: str | None
     record_id: str | None
+    source_order: SourceOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)

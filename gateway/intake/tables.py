@@ -43,6 +43,8 @@ def look_up(table: Table, *, boolean: bool) -> Step:
     }
     form = folded if table.names else word
     refusal = UNDECLARED_SEX if table.official == "gender" else NOT_LISTED
+    if table.official.startswith("subject_"):
+        refusal = Refusal("DQ-30")
 
     def step(value: object) -> object:
         if value.__class__ is str and value in known:

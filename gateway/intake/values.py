@@ -5,11 +5,12 @@ cannot be used, or `Note` for a value that can be used with a warning.  Clean-up
 letters (DQ-01), single spaces, no invisible characters (DQ-03).  Comparison forms (`folded`) are never stored.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 
 Step = Callable[[object], object]
 
@@ -29,6 +30,7 @@ class Note:
     code: str
 
 
+_ROUNDED = 4
 UNREADABLE = Refusal("DQ-45")
 NOT_LISTED = Refusal("DQ-11")
 
@@ -41,10 +43,32 @@ _APOSTROPHES = str.maketrans({"ʼ": "'", "’": "'", "‘": "'", "`": "'", "´":
 _LOOK_ALIKES = str.maketrans({"Ð": "Đ", "ð": "đ", "Ɖ": "Đ", "ɖ": "đ"})
 
 
+_LAST_MARK = 0x1E94A
+_MOST_MARKS = 30
+_SHORT = 256
+
+
+def composed(value: str) -> str:
+    """*value* in NFC, in linear time.
+
+    Marks are put into order at the cost of their number squared: 1 MiB of them on one letter took minutes.  So behind
+    30 of them comes U+034F, which nobody sees, as the Stream-Safe Text Format asks (UAX #15, section 13).
+    """
+    if len(value) > _SHORT and not unicodedata.is_normalized("NFC", value):
+        value = _piles().sub("\\1\u034f", value)
+    return unicodedata.normalize("NFC", value)
+
+
+@cache
+def _piles() -> re.Pattern[str]:
+    marks = "".join(chr(code) for code in range(0x300, _LAST_MARK + 1) if unicodedata.combining(chr(code)))
+    return re.compile(f"([{re.escape(marks)}]{{{_MOST_MARKS}}})(?=[{re.escape(marks)}])")
+
+
 def clean(value: str) -> str:
     """*value* in NFC, with single spaces and without invisible characters."""
     if not value.isascii():
-        value = unicodedata.normalize("NFC", value)
+        value = composed(value)
     if not value.isprintable():  # no-break space and its kind are not printable either
         return " ".join(value.translate(_CLEAN).split())
     if "  " in value or value[:1] == " " or value[-1:] == " ":
@@ -52,22 +76,48 @@ def clean(value: str) -> str:
     return value
 
 
-remembered_clean = lru_cache(maxsize=16_384)(clean)
-"""Schools, teachers, communes and words come again and again."""
+TEXT = "#text"
+"""The text of an XML element that has attributes too."""
+MEMORABLE = 256
+"""Longer texts are not worth a place in a cache: nobody sends one twice, and a place would cost what a sender likes."""
+
+_clean = lru_cache(maxsize=16_384)(clean)
 
 
-@lru_cache(maxsize=16_384)
+def remembered_clean(value: str) -> str:
+    """`clean`, remembered: schools, teachers, communes and words come again and again."""
+    return _clean(value) if len(value) <= MEMORABLE else clean(value)
+
+
 def folded(value: str) -> str:
     """A form for comparison only: lower case, no diacritics, one apostrophe, one hyphen (DQ-04…06)."""
+    return _folded(value) if len(value) <= MEMORABLE else _fold(value)
+
+
+def word(value: str) -> str:
+    """A form for looking up words of a code table: lower case, look-alikes of Đ mended, diacritics kept (DQ-11)."""
+    return _word(value) if len(value) <= MEMORABLE else _as_word(value)
+
+
+def _fold(value: str) -> str:
     plain = clean(value).translate(_APOSTROPHES).translate(_LOOK_ALIKES).casefold().replace("đ", "d")
     letters = unicodedata.normalize("NFD", plain)
     return " ".join("".join(c for c in letters if not unicodedata.combining(c)).replace("-", " ").split())
 
 
-@lru_cache(maxsize=16_384)
-def word(value: str) -> str:
-    """A form for looking up words of a code table: lower case, look-alikes of Đ mended, diacritics kept (DQ-11)."""
+def _as_word(value: str) -> str:
     return clean(value).translate(_LOOK_ALIKES).casefold()
+
+
+_folded = lru_cache(maxsize=16_384)(_fold)
+_word = lru_cache(maxsize=16_384)(_as_word)
+_WHOLE = re.compile(r"(\d+)[.,]0{1,6}", re.ASCII)
+
+
+def whole_text(value: str) -> str:
+    """*value* without the ``.0`` a spreadsheet puts behind a whole number (``8.0``, ``7999990101.0``)."""
+    match = _WHOLE.fullmatch(value)
+    return match[1] if match else value
 
 
 def as_text(value: object) -> str | Refusal:
@@ -76,6 +126,9 @@ def as_text(value: object) -> str | Refusal:
         return remembered_clean(value)
     if isinstance(value, bool):
         return "1" if value else "0"
+    if isinstance(value, dict) and value and all(name == TEXT or name[:1] == "@" for name in value):
+        text = value.get(TEXT, "")  # attributes alone are an empty element
+        return remembered_clean(text) if isinstance(text, str) else UNREADABLE
     return _number_text(value)
 
 
@@ -83,6 +136,8 @@ def _number_text(value: object) -> str | Refusal:
     if isinstance(value, int):
         return str(value) if abs(value) < 10**40 else UNREADABLE
     if isinstance(value, Decimal):
-        short = value.is_finite() and abs(value.adjusted()) <= 40 and len(value.as_tuple().digits) <= 40
-        return format(value, "f") if short else UNREADABLE
+        if not value.is_finite() or abs(value.adjusted()) > 40 or len(value.as_tuple().digits) > 40:
+            return UNREADABLE
+        rounded = int(value.as_tuple().exponent) > 0 and value.adjusted() >= _ROUNDED  # 1.2E+11: the digits are lost
+        return UNREADABLE if rounded else format(value, "f")
     return UNREADABLE
