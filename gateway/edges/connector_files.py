@@ -9,8 +9,13 @@ from pathlib import Path
 
 from gateway.config import Fault
 from gateway.intake.connector import Connector, compile_connector
-from gateway.intake.language import ConnectorFaults
+from gateway.intake.language import SCHEMA_ENDING, ConnectorFaults
 from gateway.intake.nodes import candidates
+from gateway.intake.reference import NO_TABLES, Reference
+from gateway.intake.reference_tables import read_reference
+
+REFERENCE = "reference"
+"""The folder beside the connectors that holds the installation's dated tables; no connector, for it has no yaml."""
 
 
 def connector_names(path: Path) -> list[str]:
@@ -19,10 +24,36 @@ def connector_names(path: Path) -> list[str]:
 
 
 def read_files(path: Path, name: str) -> dict[str, str]:
-    """Shown name → text of the YAML files of connector *name*, connector.yaml first."""
+    """Shown name → text of the files of connector *name*: connector.yaml, its mappings, its Avro schemas.
+
+    Raises ConnectorFaults with every file that cannot be read.
+    """
     folder = path / name
-    files = [folder / "connector.yaml", *sorted((folder / "mappings").glob("*.yaml"))]
-    return {str(file): file.read_text(encoding="utf-8") for file in files}
+    files = [
+        folder / "connector.yaml",
+        *sorted((folder / "mappings").glob("*.yaml")),
+        *sorted((folder / "schemas").glob(f"*{SCHEMA_ENDING}")),
+    ]
+    texts, faults = {}, []
+    for file in files:
+        found = _text(file)
+        if isinstance(found, Fault):
+            faults.append(found)
+        else:
+            texts[str(file)] = found
+    if faults:
+        raise ConnectorFaults(faults)
+    return texts
+
+
+def _text(file: Path) -> str | Fault:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        return Fault(str(file), line, "", "is not UTF-8 (save it as UTF-8 in the editor)")
+    except OSError as error:
+        return Fault(str(file), 0, "", f"cannot be read: {error.strerror}")
 
 
 def load_connectors(path: Path, names: Collection[str] | None = None) -> dict[str, Connector]:
@@ -33,12 +64,17 @@ def load_connectors(path: Path, names: Collection[str] | None = None) -> dict[st
     known = connector_names(path)
     faults: list[Fault] = []
     found: dict[str, Connector] = {}
+    tables = NO_TABLES
+    try:
+        tables = load_reference(path / REFERENCE)
+    except ConnectorFaults as error:
+        faults += error.faults
     for name in names or known:
         if name not in known:
             faults.append(Fault(str(path), 0, name, f"no such connector{candidates(name, known)}"))
             continue
         try:
-            found[name] = _load(path, name)
+            found[name] = _load(path, name, tables)
         except ConnectorFaults as error:
             faults += error.faults
     faults += _shared_topics(path, found)
@@ -49,15 +85,20 @@ def load_connectors(path: Path, names: Collection[str] | None = None) -> dict[st
     return found
 
 
-def _load(path: Path, name: str) -> Connector:
+def load_reference(folder: Path) -> Reference:
+    """The dated tables of an installation in *folder*, those that are there; raises ConnectorFaults with all faults."""
+    files: dict[str, str] = {}
+    for file in sorted(folder.glob("*.csv")):
+        found = _text(file)
+        if isinstance(found, Fault):
+            raise ConnectorFaults([found])
+        files[str(file)] = found
+    return read_reference(files)
+
+
+def _load(path: Path, name: str, tables: Reference) -> Connector:
     shown = str(path / name / "connector.yaml")
-    try:
-        files = read_files(path, name)
-    except UnicodeDecodeError as error:
-        raise ConnectorFaults([Fault(shown, 0, "", "a file is not UTF-8")]) from error
-    except OSError as error:
-        raise ConnectorFaults([Fault(shown, 0, "", f"cannot be read: {error.strerror}")]) from error
-    connector = compile_connector(files)
+    connector = compile_connector(read_files(path, name), tables)
     if connector.name != name:
         raise ConnectorFaults([Fault(shown, 1, "name", f"must be the folder's name, {name}")])
     return connector

@@ -1,0 +1,155 @@
+"""``hocba connector new``: what it finds in samples of every shape, what it leaves, and that nothing is hidden."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.intake.language import read_definition
+from gateway.ops.connector_commands import app
+from gateway.sandbox.payloads import vnedu_message
+from tests.unit.intake.loaded import CONNECTORS, document, row
+from tests.unit.kit.kit import RUN, guide_sample, made
+
+
+def told(folder: Path, text: str, ending: str = "json", *more: str) -> dict[str, Any]:
+    result = made(folder, text, ending, "--json", *more)
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def rules(folder: Path, section: str) -> dict[str, tuple[str, ...]]:
+    """Field → paths, as the scaffold wrote them."""
+    home = folder / "connectors" / "probe"
+    files = [home / "connector.yaml", *sorted((home / "mappings").glob("*.yaml"))]
+    definition = read_definition({str(file): file.read_text(encoding="utf-8") for file in files})
+    assert [str(fault) for fault in definition.faults.found] == []
+    return {name: rule.paths for name, rule in definition.sections[section].items() if rule.paths}
+
+
+def test_a_sample_in_which_all_is_found_lints_clean(tmp_path: Path) -> None:
+    full = vnedu_message([row(1), row(2)]).decode()
+    found = told(tmp_path, full)
+    lint = RUN.invoke(app, ["lint", "probe", "--path", str(tmp_path / "connectors")])
+
+    assert (found["todo"], found["lint"]) == ([], [])
+    assert lint.exit_code == 0
+
+
+def test_it_finds_the_same_inputs_as_the_connector_made_by_hand(tmp_path: Path) -> None:
+    told(tmp_path, vnedu_message([row(1), row(2)]).decode())
+    hand = CONNECTORS / "vnedu_flat_thcs"
+    files = [hand / "connector.yaml", *sorted((hand / "mappings").glob("*.yaml"))]
+    by_hand = read_definition({str(file): file.read_text(encoding="utf-8") for file in files}).sections
+
+    for section in ("record", "results"):
+        guessed = rules(tmp_path, section)
+        wrong = {n: p for n, p in guessed.items() if n in by_hand[section] and p[0] not in by_hand[section][n].paths}
+        assert wrong == {}
+
+
+def test_every_mandatory_output_is_mapped_assumed_or_marked(tmp_path: Path) -> None:
+    found = told(tmp_path, guide_sample())
+    marked = {entry.partition(" ")[0].partition(":")[0] for entry in (*found["todo"], *found["assumed"])}
+    missing = {match[1] for fault in found["lint"] if (match := re.search(r"required output (\w+) has", fault))}
+
+    assert missing <= marked
+    assert "school_code" in missing
+    text = (tmp_path / "connectors/probe/mappings/record.yaml").read_text(encoding="utf-8")
+    assert all(f"# TODO {name}:" in text for name in missing)
+
+
+def test_a_general_name_is_a_guess_and_says_so(tmp_path: Path) -> None:
+    found = told(tmp_path, guide_sample())
+
+    assert "award_text from $.unit.title: a guess by name" in found["assumed"]
+
+
+def test_words_nobody_can_place_are_left_to_a_person(tmp_path: Path) -> None:
+    found = told(tmp_path, guide_sample())
+    tables = (tmp_path / "connectors/probe/mappings/tables.yaml").read_text(encoding="utf-8")
+
+    assert any(entry.startswith("tables.gender: 1 words") for entry in found["todo"])
+    assert '# TODO which code is meant by: "G"' in tables
+
+
+def test_marks_below_a_subject_s_key_become_rows(tmp_path: Path) -> None:
+    found = told(tmp_path, guide_sample())
+    subjects = (tmp_path / "connectors/probe/mappings/subjects.yaml").read_text(encoding="utf-8")
+
+    assert '- {code: "05", key: SU_DIA}' in subjects
+    assert 'mark_term1: {from: "marks.{key}.hk1", via: [secondary_mark]}' in subjects
+    assert "marks.DIA_PHUONG.hk1" in found["unused_inputs"]
+
+
+def test_the_nested_sample_s_lists_and_persons_are_told_apart(tmp_path: Path) -> None:
+    text = (CONNECTORS / "smas_nested/cases/01-sample-as-given.input.json").read_text(encoding="utf-8")
+    told(tmp_path, text)
+    record, results = rules(tmp_path, "record"), rules(tmp_path, "results")
+
+    assert record["full_name"] == ("student.fullName",)
+    assert record["mother_name"] == ("student.mother.name",)
+    assert record["pupil_code"] == ("student.moetCode",)
+    assert results["study_result_term1"] == ("summary.study.s1",)
+    assert "path: subjects" in (tmp_path / "connectors/probe/mappings/subjects.yaml").read_text(encoding="utf-8")
+
+
+def test_xml_starts_at_the_record_inside_its_envelope(tmp_path: Path) -> None:
+    found = told(tmp_path, document(1), "xml")
+    profile = (tmp_path / "connectors/probe/connector.yaml").read_text(encoding="utf-8")
+
+    assert "batch: DU_LIEU_HOC_BA.THONG_TIN_HOC_BA\n" in profile
+    assert found["level"] == "primary"
+
+
+def test_a_sheet_s_columns_are_named_after_their_headings(tmp_path: Path) -> None:
+    sheet = "Mã học sinh;Họ và tên;Khối;Toán HK1;Toán HK2;Ngữ văn HK1;Tin học CN\n7999990101;Lê Mẫu A;8;7,5;8;6;9\n"
+    told(tmp_path, sheet, "csv")
+    profile = (tmp_path / "connectors/probe/connector.yaml").read_text(encoding="utf-8")
+    subjects = (tmp_path / "connectors/probe/mappings/subjects.yaml").read_text(encoding="utf-8")
+
+    assert 'delimiter: ";"' in profile
+    assert 'ho_va_ten: "Họ và tên"' in profile
+    assert "key: ma_hoc_sinh\n" in profile
+    assert '- {code: "15", key: toan}' in subjects
+    assert 'mark_term2: {from: "{key}_hk2", via: [secondary_mark]}' in subjects
+
+
+def test_avro_in_its_json_encoding_is_seen_through_its_unions(tmp_path: Path) -> None:
+    event = {"suKien": "NEW", "phienBan": 1, "hocSinh": {"maHocSinh": "2299990401", "hoVaTen": {"string": "Bùi Mẫu K"}}}
+    told(tmp_path, json.dumps(event) + "\n", "jsonl")
+
+    assert rules(tmp_path, "record")["full_name"] == ("hocSinh.hoVaTen",)
+
+
+@pytest.mark.parametrize(
+    ("text", "ending"),
+    [('{"rows": [', "json"), ("<a><b></a>", "xml"), ("a;b\n1;2\n", "csv"), ("3", "json"), ("", "xml")],
+)
+def test_a_sample_that_cannot_be_read_writes_nothing(tmp_path: Path, text: str, ending: str) -> None:
+    result = made(tmp_path, text, ending)
+
+    assert result.exit_code == 2
+    assert not (tmp_path / "connectors").exists()
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    told(tmp_path, guide_sample())
+    again = made(tmp_path, guide_sample())
+
+    assert again.exit_code == 2
+    assert "exists already" in again.output
+
+
+@pytest.mark.parametrize("name", ["../evil", "Large", "-x", "ă"])
+def test_a_name_that_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
+    sample = tmp_path / "s.json"
+    sample.write_text("{}", encoding="utf-8")
+
+    result = RUN.invoke(app, ["new", "--from", str(sample), "--path", str(tmp_path), "--", name])
+
+    assert result.exit_code == 2
+    assert [entry.name for entry in tmp_path.iterdir()] == ["s.json"]
