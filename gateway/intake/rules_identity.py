@@ -6,6 +6,7 @@ the record.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gateway.errors import Problem
@@ -13,6 +14,14 @@ from gateway.national.schema import code_lists
 
 FIELD = "citizen_id"
 _DIGITS = "0123456789" * 3
+_LONGEST_DUMMY = len(_DIGITS)
+_DUMMIES = frozenset(
+    row[start : start + length]
+    for row in (_DIGITS, _DIGITS[::-1], *(digit * _LONGEST_DUMMY for digit in _DIGITS))
+    for length in range(1, _LONGEST_DUMMY + 1)
+    for start in range(_LONGEST_DUMMY)
+)
+"""Digits in a row, up or down, and one digit again and again."""
 _TEACHERS = ("school_leader_citizen_id", "homeroom_teacher_citizen_id")
 
 
@@ -57,7 +66,7 @@ def _claimed(claimed: str | None) -> tuple[str | None, str | None, list[Problem]
 
 
 def _is_dummy(digits: str) -> bool:
-    return len(set(digits)) == 1 or digits in _DIGITS or digits in _DIGITS[::-1]
+    return digits in _DUMMIES or (len(digits) > _LONGEST_DUMMY and len(set(digits)) == 1)
 
 
 def _contradictions(citizen_id: str, body: dict[str, Any]) -> list[Problem]:
@@ -89,5 +98,6 @@ def staff_problems(body: dict[str, Any], rows: list[dict[str, Any]]) -> list[Pro
     return found + [Problem("DQ-21", f"subjects[{code}].subject_teacher_citizen_id") for code in wrong]
 
 
+@lru_cache(maxsize=8_192)
 def _is_malformed(value: str | None) -> bool:
     return value is not None and not (len(value) == 12 and value.isascii() and value.isdigit())

@@ -10,7 +10,6 @@ topic may still hold its bytes.
 from __future__ import annotations
 
 import copy
-import csv
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from fastavro import parse_schema
+
+from gateway.national.editions import Code, Edition, all_codes, read_editions
 
 Json = dict[str, Any]
 Level = Literal["primary", "secondary"]
@@ -75,15 +76,6 @@ class FieldSpec:
     def rule(self, level: Level) -> Rule | None:
         """The rule at *level*; None where the level has no such field."""
         return self.primary if level == "primary" else self.secondary
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """One line of an official code list."""
-
-    code: str
-    vietnamese: str
-    english: str
 
 
 def level_of(education_level: str) -> Level:
@@ -229,11 +221,17 @@ def resources() -> dict[str, str]:
 
 
 @cache
+def editions() -> tuple[Edition, ...]:
+    """The bundled editions of the official code lists."""
+    return read_editions(SCHEMAS / "reference")
+
+
+@cache
 def code_lists() -> dict[str, dict[str, Code]]:
-    """Official code lists: list name → code → line, in file order."""
-    lists: dict[str, dict[str, Code]] = {}
-    with (SCHEMAS / "reference" / "codelists.csv").open(encoding="utf-8", newline="") as lines:
-        for line in csv.DictReader(lines):
-            code = Code(line["code"], line["vietnamese"], line["english"])
-            lists.setdefault(line["list"], {})[code.code] = code
-    return lists
+    """Official code lists, all editions together: list name → code → line, in file order."""
+    return all_codes(editions())
+
+
+def lists_of(codes: str) -> tuple[str, ...]:
+    """The lists that a `codes` entry names (``@a or @b``: by education level 03 or 04); none for another notation."""
+    return tuple(name.removeprefix("@") for name in codes.split(" or ")) if codes.startswith("@") else ()

@@ -7,7 +7,7 @@ import pytest
 from gateway.errors import Problem
 from gateway.intake import Items, Mapped, Rejected, RejectedWhole
 from gateway.intake.connector import compile_connector
-from gateway.intake.limits import HEAD_TEXT
+from gateway.intake.limits import HEAD_TEXT, REASON_TEXT
 from gateway.intake.message import settle_message
 from gateway.intake.outcome import MAX_FINDINGS, first_findings
 from gateway.sandbox.payloads import vnedu_row
@@ -58,7 +58,8 @@ def test_a_record_of_countless_subjects_is_rejected_before_they_are_mapped() -> 
 
     assert isinstance(found, Rejected)
     assert isinstance(clean, Mapped)
-    assert found == Rejected(0, (Problem("GW-01", "subjects"),), clean.vendor_ref, clean.record_id)
+    expected = Rejected(0, (Problem("GW-01", "subjects"),), clean.vendor_ref, clean.record_id, clean.source_order)
+    assert found == expected
 
 
 def test_a_list_up_to_the_bound_is_mapped_and_one_more_row_is_not() -> None:
@@ -100,10 +101,12 @@ def test_a_vendor_reference_is_cleaned_like_other_texts() -> None:
     assert mapped(row(**{REFERENCE: "x" * HEAD_TEXT + "\x00"})).vendor_ref == "x" * HEAD_TEXT
 
 
-def test_a_reason_over_its_width_is_rejected() -> None:
-    cancel = vnedu_row(secondary(), version=7, event="CANCEL") | {REASON: "lý do " * 30}
+def test_a_long_reason_is_taken_and_one_over_its_width_rejected_but_never_cut() -> None:
+    cancel = vnedu_row(secondary(), version=7, event="CANCEL")
+    long, longer = ("x" * width for width in (REASON_TEXT, REASON_TEXT + 1))
 
-    assert codes(rejected(cancel)) == ["DQ-34:reason"]
+    assert mapped(cancel | {REASON: long}).reason == long
+    assert codes(rejected(cancel | {REASON: longer})) == ["DQ-34:reason"]
 
 
 def test_a_rejected_record_carries_its_strongest_findings() -> None:
@@ -111,7 +114,7 @@ def test_a_rejected_record_carries_its_strongest_findings() -> None:
     found = rejected(row(1, ma_truong="01999901", qua_trinh_hoc_tap=bad))
 
     assert len(found.problems) == MAX_FINDINGS
-    assert {vnedu().severity(problem.code) for problem in found.problems} == {"reject"}
+    assert {vnedu().severity(problem) for problem in found.problems} == {"reject"}
 
 
 def test_of_too_many_findings_the_strongest_stay_in_their_order() -> None:

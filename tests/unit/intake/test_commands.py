@@ -9,7 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gateway.ops.connector_commands import app, check_command
+from gateway.ops.check_commands import check_command
+from gateway.ops.connector_commands import app
 from gateway.sandbox.payloads import vnedu_message
 from tests.unit.intake.loaded import CONNECTORS, row
 
@@ -87,7 +88,7 @@ def test_a_differing_case_shows_its_difference_until_it_is_written(tmp_path: Pat
 
     differing = RUN.invoke(app, arguments)
     assert differing.exit_code == 1
-    assert '-  "outcome": "parked"' in differing.stdout
+    assert '03-clean.input.xml#0  outcome: "parked" → "accepted"' in differing.stdout
     assert RUN.invoke(app, [*arguments, "--write"]).exit_code == 0
     assert RUN.invoke(app, arguments).exit_code == 0
 

@@ -98,7 +98,7 @@ def test_a_default_of_each_type() -> None:
     [
         (COMPLETION, "  completion_text: {from: a, when: {from: b}}\n", "needs present, or from and in"),
         (COMPLETION, "  completion_text: {from: a, required: maybe}\n", "must be one of false, true"),
-        (COMPLETION, "  completion_text: [a, b]\n", "must be a mapping"),
+        (COMPLETION, "  completion_text: [a, b]\n", "needs when"),
         (COMPLETION, "  completion_text: {from: {a: b}}\n", "must be a list"),
         (COMPLETION, "  completion_text: {from: a, via: text}\n", "must be a list"),
         (COMPLETION, "  completion_text: {from: a, via: [[text]]}\n", "must be text"),

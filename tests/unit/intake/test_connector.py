@@ -11,7 +11,7 @@ import pytest
 from gateway.edges.connector_files import load_connectors
 from gateway.errors import Problem
 from gateway.intake import Duplicate, Items, Mapped, Rejected, RejectedWhole
-from gateway.intake.connector import INLINE_BYTES
+from gateway.intake.documents_embedded import INLINE_BYTES
 from gateway.national import codec
 from gateway.record import Op, SourceOrder, record_id
 from gateway.sandbox.payloads import hocba_xml, vnedu_message, vnedu_row

@@ -26,7 +26,13 @@ def test_every_function_has_a_description_and_examples() -> None:
     "value", [{}, [], [1], {"a": {}}, 10**60, True, "", "   ", "\u0660\u0661", "\x00", "9" * 5_000]
 )
 def test_a_function_takes_any_value(name: str, value: object) -> None:
-    required: dict[str, dict[str, object]] = {"subject_name": {"list": "subject_thcs"}, "blank": {"words": ["-"]}}
+    required: dict[str, dict[str, object]] = {
+        "subject_name": {"list": "subject_thcs"},
+        "blank": {"words": ["-"]},
+        "letter": {"at": 1, "of": 5},
+        "nth": {"at": 1},
+        "code": {"width": 5},
+    }
     result = FUNCTIONS[name].factory(**required.get(name, {}))(value)
 
     match result:

@@ -133,5 +133,7 @@ def test_the_folder_gives_the_name(tmp_path: Path) -> None:
         load_connectors(tmp_path)
 
 
-def test_the_repository_has_the_two_connectors() -> None:
-    assert connector_names(CONNECTORS) == ["hocba_xml_primary", "vnedu_flat_thcs"]
+def test_the_repository_has_a_connector_for_every_shape_of_the_samples() -> None:
+    shapes = {"hocba_xml_primary", "smas_nested", "vnedu_flat_thcs"}
+
+    assert shapes <= set(connector_names(CONNECTORS))

@@ -165,7 +165,19 @@ def test_subject_codes_belong_to_a_level() -> None:
     assert judge(body, {}, frozenset()) == [Problem("DQ-30", "subjects[#12].subject_code")]
 
 
-def test_without_a_chosen_subject_the_study_level_is_open() -> None:
-    stated_too_high = dict.fromkeys(("study_result_term1", "study_result_term2", "study_result_year"), "T")
+STUDY = ("study_result_term1", "study_result_term2", "study_result_year")
 
-    assert judge(thpt("100", **stated_too_high), {}, frozenset()) == [Problem("DQ-32", "subjects")]
+
+def test_without_a_chosen_subject_a_lower_study_level_is_open() -> None:
+    body = thpt("100", **dict.fromkeys(STUDY, "CĐ")) | {"promoted": False}
+
+    assert judge(body, {}, frozenset()) == [Problem("DQ-32", "subjects")]
+
+
+def test_no_missing_mark_can_lift_the_study_level_above_what_the_others_allow() -> None:
+    stated_too_high = dict.fromkeys(STUDY, "T")
+
+    assert judge(thpt("100", **stated_too_high), {}, frozenset()) == [
+        Problem("DQ-32", "subjects"),
+        *(Problem("DQ-38", field, "SR-4") for field in STUDY),
+    ]
