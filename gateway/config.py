@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -19,6 +19,7 @@ from gateway.errors import GatewayError
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Code = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Kafka(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +55,37 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     batch_codes: Positive = 100
     timeout_s: Seconds = 5.0
     rate_per_s: Seconds = 50.0
-    purpose: str = "HOCBA-GATEWAY"
+    counts: Literal["requests", "codes"] = "requests"
+    purpose: Code = "HOCBA-GATEWAY"
+    officer: Code = "GATEWAY"
+
+
+class PopulationLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The way to the population database: SOAP over one hop, which is an address, a form, an authorization and headers.
+
+    ``transport`` names the hop in the audit; ``headers`` are what it wants beside the message (``X-Road-Client``).
+    ``hashed_url`` is the service URL in the authorization where a proxy stands before the provider (empty: ``url``).
+    The credentials file (0600) holds ``user`` and ``secret``, or ``api_key``.
+    """
+
+    url: str
+    credentials_file: str
+    procedure_code: Code
+    officer_code: Code
+    transport: Literal["ndxp", "lgsp", "ndop", "direct"] = "ndxp"
+    headers: dict[str, str] = {}
+    namespace: str = "http://dancuquocgia.bca"
+    soap_action: str = ""
+    auth: Literal["timestamp_basic", "api_key"] = "timestamp_basic"
+    timestamp_unit: Literal["ms", "s"] = "ms"
+    hashed_url: str = ""
+    operation: Literal["confirm", "look_up"] = "confirm"
+    confirm_code: Code = "003"
+    look_up_code: Code = "037"
+    name_form: Literal["upper", "upper_bare"] = "upper"
+    timeout_s: Seconds = 10.0
+    rate_per_s: Seconds = 5.0
+    clock_limit_s: Seconds = 60.0
 
 
 class Intake(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +97,13 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     slice_ms: Positive = 50
 
 
+class Documents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Signed documents: the trust store's folder (`gateway.edges.signature_files`) and how many processes verify."""
+
+    trust: str = ""
+    workers: Positive = 1
+
+
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long the stream waits for running look-ups, and how many pupils may wait before it pauses."""
 
@@ -74,7 +112,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lookup_wait_ms: Annotated[int, msgspec.Meta(ge=0)] = 150
     waiting_high_water: Positive = 100_000
     confirmed_days: Positive = 365
+    refresh_days: Positive = 30
+    stale_days: Positive = 30
     negative_minutes: Positive = 10
+    links: dict[str, PopulationLink] = {}
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,6 +146,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     targets: dict[str, Target]
     connectors: Connectors = Connectors()
     schema_registry_url: str = ""
+    documents: Documents = Documents()
     intake: Intake = Intake()
     identity: Identity = Identity()
     delivery: Delivery = Delivery()
@@ -121,8 +163,9 @@ class Fault:
     text: str
 
     def __str__(self) -> str:
-        """``file:line: path: text``, the form editors understand."""
-        return f"{self.file}:{self.line}: {self.path}: {self.text}"
+        """``file:line: path: text``, the form editors understand; without the path of a whole file."""
+        place = f"{self.file}:{self.line}"
+        return f"{place}: {self.path}: {self.text}" if self.path else f"{place}: {self.text}"
 
 
 class ConfigFaults(GatewayError):

@@ -28,6 +28,8 @@ H_LANE: Final = "lane"
 H_OP: Final = "op"
 H_SCHOOL_YEAR: Final = "school_year"
 H_VERSION: Final = "version"
+H_SEQ: Final = "seq"
+"""Only on a record that identity addressed anew: its next receipt's number, so that no receipt goes backwards."""
 
 TYPE_MAPPED: Final = "vn.hocba.record.mapped.v1"
 TYPE_RECORD: Final = "vn.hocba.record.v1"
@@ -80,9 +82,22 @@ class SourceOrder:
     order: int
 
 
+_EVENT_HASH: Final = hashlib.sha1(EVENT_NAMESPACE.bytes, usedforsecurity=False)
+_RECORD_HASH: Final = hashlib.sha1(RECORD_NAMESPACE.bytes, usedforsecurity=False)
+_VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
+
+def _uuid5(namespace: "hashlib._Hash", name: str) -> str:
+    """``str(uuid.uuid5(…))`` at a fourth of its cost: the namespace is hashed once for all."""
+    sha1 = namespace.copy()
+    sha1.update(name.encode())
+    h = sha1.hexdigest()
+    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
+
+
 def event_id(position: Position, index: int) -> str:
     """The id of item *index* of the message at *position*; the same after every redelivery."""
-    return str(uuid.uuid5(EVENT_NAMESPACE, f"{position.topic}|{position.partition}|{position.offset}|{index}"))
+    return _uuid5(_EVENT_HASH, f"{position.topic}|{position.partition}|{position.offset}|{index}")
 
 
 def _part(text: str) -> str:
@@ -92,7 +107,7 @@ def _part(text: str) -> str:
 def record_id(pupil_code: str, school_year: str, programme: str) -> str:
     """One pupil, one school year (``YYYY-YYYY``), one programme (GDPT or GDTX): one record, for all vendors."""
     name = "|".join(("v1", _part(pupil_code), _part(school_year), _part(programme)))
-    return str(uuid.uuid5(RECORD_NAMESPACE, name))
+    return _uuid5(_RECORD_HASH, name)
 
 
 def lane_token(key: bytes, pupil_code: str) -> int:
@@ -140,4 +155,5 @@ def vendor_topic(vendor: str, kind: str) -> str:
 MAPPED_TOPIC: Final = "gateway.mapped"
 QUARANTINE_TOPIC: Final = "gateway.quarantine"
 MARKS_TOPIC: Final = "gateway.marks"
+DRIFT_TOPIC: Final = "gateway.drift"
 NATIONAL_TOPIC: Final = "national.records"

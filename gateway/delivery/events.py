@@ -24,11 +24,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Records from the stream in their order, what the ledger knows of them, and the consumer's position after them."""
+    """Records from the stream in their order, what the ledger knows of them, and the consumer's position after them.
+
+    *killers* are the offsets of those that ended three owners: they are parked untouched.
+    """
 
     entries: Sequence[Entry]
     known: Mapping[str, Known]
     position: int
+    killers: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.delivery.events import Ordered
-from gateway.delivery.values import BEHIND, NOTHING_KNOWN, Entry, Known, ParkedRow, Reason
+from gateway.delivery.values import BEHIND, KILLER, NOTHING_KNOWN, Entry, Known, ParkedRow, Reason
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +88,7 @@ def supersede(lane: Lane) -> list[Open]:
     """Take the records out of *lane* that a newer version makes superfluous.
 
     The newer version of a blocked head takes its place; a blocked head in doubt is tried once more for each newer
-    version, because that may only follow when the doubt is settled.
+    version, because that may only follow when the doubt is settled.  What killed its owners is tried by order only.
     """
     queue = lane.queue
     if not queue or (len(queue) == 1 and queue[0].entry.version > lane.knows(queue[0].entry.record_id).highest):
@@ -104,7 +104,7 @@ def supersede(lane: Lane) -> list[Open]:
     if head.reasons and heir is not None and heir is not head:
         left.remove(heir)
         left.insert(0 if head in gone else 1, heir)
-        if head not in gone and head.durable and not heir.nudged and not heir.row:
+        if head not in gone and head.durable and not heir.nudged and not heir.row and not is_killer(head.reasons[0]):
             heir.nudged = True
             head.unblock()
     lane.queue = left
@@ -135,8 +135,13 @@ def admit(lane: Lane, rows: Iterable[ParkedRow], known: Mapping[str, Known]) -> 
     return repeated
 
 
+def is_killer(reason: Reason) -> bool:
+    """Whether the record ended its owners: an order tries it once, and no new owner goes on with that by itself."""
+    return reason.code == KILLER
+
+
 def _opened(row: ParkedRow) -> Open:
-    free = row.reason.code == BEHIND or row.sent == "again"
+    free = row.reason.code == BEHIND or (row.sent == "again" and not is_killer(row.reason))
     return Open(
         row.entry,
         doubt=row.sent != "no",

@@ -17,7 +17,7 @@ from gateway.delivery.effects import LoadLane
 from gateway.delivery.events import LaneLoaded, Ordered, Received, Started
 from gateway.delivery.lanes import Lane, Open, admit, supersede
 from gateway.delivery.offsets import Offsets
-from gateway.delivery.values import KEEPS_FAILING, Member, Reason, Settings, decide
+from gateway.delivery.values import KEEPS_FAILING, KILLER, Member, Reason, Settings, decide
 from gateway.outcomes import CODE_OF_CATEGORY, Accepted, Ambiguous, Duplicate, Outcome, Refused, Stale, Unavailable
 from gateway.record import Op, State
 
@@ -80,7 +80,10 @@ class Slot:
             if lane.has(entry):
                 continue
             self.offsets.open(entry.offset, entry.size)
-            lane.queue.append(Open(entry, doubt=self._may_be_sent(lane, entry.offset)))
+            open_ = Open(entry, doubt=self._may_be_sent(lane, entry.offset))
+            if entry.offset in event.killers:
+                open_.block(Reason(KILLER))
+            lane.queue.append(open_)
         self.offsets.position = max(self.offsets.position, event.position)
         for lane in touched.values():
             self.advance(lane, now)

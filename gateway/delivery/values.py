@@ -10,6 +10,7 @@ from typing import Final, Literal
 from gateway.delivery.retry import Backoff
 from gateway.record import Op
 
+KILLER: Final = "GW-02"
 BEHIND: Final = "GW-03"
 UNDECODABLE: Final = "GW-04"
 REFUSED: Final = "TG-01"

@@ -33,7 +33,7 @@ WHERE p.stage = 'delivery' AND p.target = %s AND p.slot = %s AND p.state = 'park
   AND d.version = p.version AND d.state = ANY (%s)
 """
 PARKED_LANES: Final = """
-SELECT lane, bool_or(sent = 'again') OR bool_and(code = 'GW-03')
+SELECT lane, bool_or(sent = 'again' AND code <> 'GW-02') OR bool_and(code = 'GW-03')
 FROM parked WHERE stage = 'delivery' AND target = %s AND slot = %s AND state = 'parked' GROUP BY lane
 """
 LANE_ROWS: Final = """

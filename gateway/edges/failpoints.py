@@ -2,6 +2,7 @@
 
 ``HOCBA_FAILPOINTS="intake.before_commit=kill@3;intake.producer_start=sleep:0.15"`` acts only together with
 ``HOCBA_SANDBOX=1``: *kill@n* SIGKILLs the own process at the n-th pass, *sleep:s* waits *s* seconds at each pass.
+``intake.record=killer:TEXT`` makes every record killing whose bytes contain TEXT, *raiser:TEXT* one that raises.
 With ``HOCBA_FAILPOINTS_ONCE=FOLDER`` each kill happens once for all incarnations, and leaves a file of its name there.
 """
 
@@ -11,6 +12,10 @@ import signal
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+KILLED: Final = 139
+"""The exit code of a process whose record killed it: that of a segmentation fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +28,27 @@ class _Sleep:
     seconds: float
 
 
-def _parse(text: str) -> dict[str, _Kill | _Sleep]:
-    actions: dict[str, _Kill | _Sleep] = {}
+@dataclass(frozen=True, slots=True)
+class _Killer:
+    text: bytes
+    raises: bool
+
+
+_Action = _Kill | _Sleep | _Killer
+
+
+def _parse(text: str) -> dict[str, _Action]:
+    actions: dict[str, _Action] = {}
     for part in filter(None, text.split(";")):
         name, _, action = part.partition("=")
         verb, _, argument = action.replace("@", ":").partition(":")
-        actions[name] = _Kill(int(argument or 1)) if verb == "kill" else _Sleep(float(argument))
+        match verb:
+            case "kill":
+                actions[name] = _Kill(int(argument or 1))
+            case "killer" | "raiser":
+                actions[name] = _Killer(argument.encode(), raises=verb == "raiser")
+            case _:
+                actions[name] = _Sleep(float(argument))
     return actions
 
 
@@ -58,5 +78,17 @@ async def failpoint(name: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
         case _Sleep(seconds):
             await asyncio.sleep(seconds)
-        case None:
+        case _:
             pass
+
+
+def record_failpoint(name: str, value: bytes | None) -> None:
+    """A record passes the point *name*; the text of a *killer* in it ends this process like a fault in C would."""
+    if not _ACTIONS:
+        return
+    action = _ACTIONS.get(name)
+    if isinstance(action, _Killer) and action.text in (value or b""):
+        if action.raises:
+            message = "the record of a failpoint"
+            raise RuntimeError(message)
+        os._exit(KILLED)

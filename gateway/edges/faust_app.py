@@ -25,6 +25,7 @@ from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.types import EventT, Message
 
 from gateway.config import Config
+from gateway.edges.batches import bound_all_consumers
 from gateway.edges.telemetry import logger
 from gateway.record import Headers, Position
 
@@ -123,6 +124,7 @@ class Tower:
     """The Faust application for one run; *project* must be safe to repeat, *watch* runs on the leader."""
 
     def __init__(self, config: Config, topics: Sequence[str], project: Project, watch: Watch, watch_s: float) -> None:
+        bound_all_consumers()
         self._project = project
         self._inbox: asyncio.Queue[Message] = asyncio.Queue(INBOX_RECORDS)
         self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()

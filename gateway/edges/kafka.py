@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.abc import ConsumerRebalanceListener
 
 from gateway.config import Kafka
+from gateway.edges.batches import bound_all_consumers
 from gateway.edges.failpoints import failpoint
 from gateway.edges.kafka_types import Consumer, Fetched, Metadata, Producer, Record, TopicPartition
 from gateway.edges.slots import SlotAssignor
@@ -273,7 +274,8 @@ class SlotGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
 def make_consumer(
     kafka: Kafka, *, group_id: str | None = None, assignor: SlotAssignor | None = None, fetch_bytes: int = FETCH_BYTES
 ) -> Consumer:
-    """A read_committed consumer that never commits by itself."""
+    """A read_committed consumer that never commits by itself, and reads any batch within bounds (edges/batches.py)."""
+    bound_all_consumers()
     consumer: Consumer = AIOKafkaConsumer(
         bootstrap_servers=kafka.bootstrap_servers,
         group_id=group_id,

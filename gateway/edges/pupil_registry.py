@@ -13,6 +13,9 @@ import httpx
 import msgspec
 
 from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, pool, retry_after_s
+from gateway.edges.identity_link import CONNECTIONS, Duty, RefusedLookup
+from gateway.identity.chain import People
+from gateway.identity.verdicts import Claim
 from gateway.outcomes import Unavailable
 
 _PATH = "/api/pupils:lookup"
@@ -32,13 +35,6 @@ class Candidate:
     gender: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedLookup:
-    """The registry does not take, or cannot answer, this list of codes; a part of it may do."""
-
-    reason: str
-
-
 class _Answer(msgspec.Struct):
     results: dict[str, list[Candidate]]
 
@@ -46,12 +42,22 @@ class _Answer(msgspec.Struct):
 class PupilRegistry:
     """The registry at one address. Close it with `aclose`."""
 
-    def __init__(self, url: str, token: str, *, purpose: str, timeout_s: float = 5.0, connections: int = 4) -> None:
+    def __init__(self, url: str, token: str, duty: Duty, *, most: int = 100, timeout_s: float = 5.0) -> None:
+        self.duty = duty
+        self.most = most
         self._token = token
-        self._purpose = purpose
-        client = pool(url, httpx.Timeout(timeout_s), connections)
+        client = pool(url, httpx.Timeout(timeout_s), CONNECTIONS)
         self._exchange = Exchange(client, total_s=timeout_s, max_answer_bytes=_MAX_ANSWER_BYTES)
         self._decoder = msgspec.json.Decoder(_Answer)
+
+    async def ask(
+        self, questions: Sequence[Claim], request_id: uuid.UUID
+    ) -> list[People] | Unavailable | RefusedLookup:
+        """Who stands behind the pupil code of each of *questions*."""
+        answer = await self.lookup([question.pupil_code for question in questions], request_id)
+        if isinstance(answer, Unavailable | RefusedLookup):
+            return answer
+        return [People(tuple(answer[question.pupil_code])) for question in questions]
 
     async def lookup(
         self, codes: Sequence[str], request_id: uuid.UUID
@@ -60,7 +66,7 @@ class PupilRegistry:
 
         *request_id* names this one exchange, there and in our audit.
         """
-        body = {"pupil_codes": list(codes), "purpose": self._purpose, "request_id": str(request_id)}
+        body = {"pupil_codes": list(codes), "purpose": self.duty.purpose, "request_id": str(request_id)}
         headers = {"content-type": "application/json", "authorization": f"Bearer {self._token}"}
         match await self._exchange.ask("POST", _PATH, content=msgspec.json.encode(body), headers=headers):
             case Answered(status=200, body=answer):

@@ -4,7 +4,7 @@ A wrong policy loses data silently: a compacted gateway.mapped lets a late versi
 a slow clock on a CreateTime topic has its records deleted unread.  Partition counts are never altered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,9 +15,10 @@ from gateway.config import Config
 from gateway.edges.kafka import make_consumer
 from gateway.edges.kafka_types import TopicPartition
 from gateway.errors import GatewayError
-from gateway.record import MAPPED_TOPIC, MARKS_TOPIC, NATIONAL_TOPIC, QUARANTINE_TOPIC, vendor_topic
+from gateway.record import DRIFT_TOPIC, MAPPED_TOPIC, MARKS_TOPIC, NATIONAL_TOPIC, QUARANTINE_TOPIC, vendor_topic
 
-DAY_MS: Final = 24 * 3600 * 1000
+HOUR_MS: Final = 3600 * 1000
+DAY_MS: Final = 24 * HOUR_MS
 MIB: Final = 1024 * 1024
 INPUT_BYTES: Final = 8 * MIB
 REJECTED_BYTES: Final = 9 * MIB
@@ -46,18 +47,30 @@ def _deleted_after(days: int, max_bytes: int, **more: str) -> dict[str, str]:
     }
 
 
+_INPUT: Final = _deleted_after(30, INPUT_BYTES, message_timestamp_type="LogAppendTime")
+VENDOR_POLICIES: Final[Mapping[str, dict[str, str]]] = {
+    "records": _INPUT,
+    "bulk": _INPUT,
+    "rejected": _deleted_after(90, REJECTED_BYTES),
+    "receipts": _deleted_after(90, MIB),
+}
+"""Kind of a vendor's topic → its policy."""
+
+
 def plan(config: Config, vendors: Iterable[str]) -> list[TopicPlan]:
     """Every topic of the installation, in the order of the data's way."""
-    input_policy = _deleted_after(30, INPUT_BYTES, message_timestamp_type="LogAppendTime")
     policies: dict[str, dict[str, str]] = {}
     for vendor in sorted(set(vendors)):
-        policies[vendor_topic(vendor, "records")] = input_policy
-        policies[vendor_topic(vendor, "bulk")] = input_policy
-        policies[vendor_topic(vendor, "rejected")] = _deleted_after(90, REJECTED_BYTES)
-        policies[vendor_topic(vendor, "receipts")] = _deleted_after(90, MIB)
+        policies |= {vendor_topic(vendor, kind): policy for kind, policy in VENDOR_POLICIES.items()}
     policies[MAPPED_TOPIC] = _deleted_after(30, REJECTED_BYTES)
     policies[QUARANTINE_TOPIC] = _deleted_after(90, REJECTED_BYTES)
-    policies[MARKS_TOPIC] = {"cleanup.policy": "compact", "max.message.bytes": str(MIB)}
+    policies[MARKS_TOPIC] = {  # read whole at each take-over, so kept short
+        "cleanup.policy": "compact",
+        "max.message.bytes": str(MIB),
+        "segment.ms": str(HOUR_MS),
+        "min.cleanable.dirty.ratio": "0.1",
+    }
+    policies[DRIFT_TOPIC] = _deleted_after(7, MIB)
     policies[NATIONAL_TOPIC] = {
         "cleanup.policy": "compact",
         "min.compaction.lag.ms": str(30 * DAY_MS),

@@ -35,7 +35,10 @@ ClaimKey = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A mapped record as far as identity decides on it; *offset* is its place in the slot's gateway.mapped."""
+    """A mapped record as far as identity decides on it.
+
+    *offset* is its place in the slot's gateway.mapped, *seq* the number of its first receipt here.
+    """
 
     offset: int
     lane: int
@@ -43,6 +46,7 @@ class Event:
     entry: Entry
     holds: tuple[Problem, ...] = ()
     claim_hash: bytes | None = None
+    seq: int = 1
 
     @property
     def claim_key(self) -> ClaimKey | None:
@@ -112,7 +116,7 @@ class Desk:
     def arrive(self, event: Event) -> Step:
         """Decide on an event of the stream; it is the newest of its lane."""
         rivals = [row for row in self.lanes.get(event.lane, []) if row.record_id == event.record_id]
-        return self._step(event, rivals, Row(event.offset, event.offset, *_row_of(event)))
+        return self._step(event, rivals, Row(event.offset, event.offset, *_row_of(event), event.seq))
 
     def retry(self, row: Row, event: Event) -> Step:
         """Decide again on *event*, which *row* of its lane holds; only what stands before it counts."""

@@ -1,5 +1,12 @@
 """Is this pupil the person the registry holds under the pupil code?  The answer, as a value.
 
+    confirmed                    every field agrees
+    confirmed_with_differences   a field agrees only when folded: the record flows, with a warning
+    mismatch                     a field differs, or the population database does not know the person: review
+    not_found, several           nobody, or more than one person, under the pupil code: review
+    not_applicable               the person agrees and has no citizen ID yet (foreign, not registered): parked, kept
+    (waiting                     no verdict yet: a row of the ledger, never a value here)
+
 Confirmed only when name, birth date, sex and (if one is claimed) citizen ID all agree; anything less goes to people.
 
 - A birth date agrees to the precision both sides give (YYYY, YYYY-MM or YYYY-MM-DD); an entry without one does not.
@@ -19,10 +26,13 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from gateway.errors import Problem
-from gateway.identity.names import Same, compare_names
+from gateway.identity.names import WARNED, How, Other, Same, compare_names
 
 CITIZEN_ID_DIGITS: Final = 12
 UNKNOWN_SEX: Final = "0"
+WARNING_CODES: Final = {How.CASE: "DQ-04", How.DIACRITICS: "DQ-04", How.ORDER: "ID-06"}
+STALE: Final = "ID-07"
+UNCONFIRMED: Final = "DQ-25"
 
 
 class Candidate(Protocol):
@@ -56,19 +66,39 @@ class Claim:
     gender: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Difference:
+    """A national field and how it differs; no value of either side."""
+
+    field: str
+    how: How
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The person is found and agrees; *warnings* are differences that folding removed."""
+    """The person is found and agrees; *differences* were removed by folding; *stale*: older than it may be."""
 
     citizen_id: str = field(repr=False)
-    warnings: tuple[Problem, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    stale: bool = False
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What the school is told, one problem a difference."""
+        told = [Problem(WARNING_CODES[one.how], one.field, one.how) for one in self.differences if one.how in WARNED]
+        return (*told, Problem(STALE, "citizen_id")) if self.stale else tuple(told)
 
 
 @dataclass(frozen=True, slots=True)
-class Differs:
-    """One person is found, and these national fields do not agree."""
+class Mismatch:
+    """One person is found, and these fields do not agree."""
 
-    fields: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """The population database, asked for ID, name and birth date together, does not know such a person (DQ-25)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +112,11 @@ class Several:
 
 
 @dataclass(frozen=True, slots=True)
-class NoCitizenId:
+class NotApplicable:
     """The person agrees and has no citizen ID yet (foreign, stateless, not yet registered)."""
 
 
-Verdict = Confirmed | Differs | NotFound | Several | NoCitizenId
+Verdict = Confirmed | Mismatch | Unconfirmed | NotFound | Several | NotApplicable
 
 
 def compare(claim: Claim, candidates: Sequence[Candidate]) -> Verdict:
@@ -97,30 +127,41 @@ def compare(claim: Claim, candidates: Sequence[Candidate]) -> Verdict:
         return Several()
     person = candidates[0]
     name = compare_names(claim.full_name, person.full_name)
-    agreements = {
-        "full_name": isinstance(name, Same),
-        "birth_date": births_agree(claim.birth, person.birth_date),
-        "gender": claim.gender == person.gender or UNKNOWN_SEX in {claim.gender, person.gender},
-        "citizen_id": _ids_agree(claim.citizen_id, person.citizen_id),
-    }
-    differing = tuple(part for part, agrees in agreements.items() if not agrees)
+    differing = _differences(claim, person, name)
     if differing:
-        return Differs(differing)
+        return Mismatch(differing)
     if not person.citizen_id:
-        return NoCitizenId()
-    code = name.warning if isinstance(name, Same) else ""
-    return Confirmed(filled(person.citizen_id), (Problem(code, "full_name"),) if code else ())
+        return NotApplicable()
+    folded = name.hows if isinstance(name, Same) else ()
+    return Confirmed(filled(person.citizen_id), tuple(Difference("full_name", how) for how in folded))
 
 
-def births_agree(claimed: str, registered: str) -> bool:
-    """Whether two dates agree to the precision that both give.
+def _differences(claim: Claim, person: Candidate, name: Same | Other) -> tuple[Difference, ...]:
+    sexes = {claim.gender, person.gender}
+    hows = {
+        "full_name": name.how if isinstance(name, Other) else None,
+        "birth_date": births_differ(claim.birth, person.birth_date),
+        "gender": How.DIFFERENT if len(sexes) > 1 and UNKNOWN_SEX not in sexes else None,
+        "citizen_id": None if _ids_agree(claim.citizen_id, person.citizen_id) else How.DIFFERENT,
+    }
+    return tuple(Difference(name, how) for name, how in hows.items() if how is not None)
 
-    >>> births_agree("2012", "2012-05-03"), births_agree("2012-05", "2012-06-01"), births_agree("2012", "")
-    (True, False, False)
+
+def births_differ(claimed: str, registered: str) -> How | None:
+    """How two dates differ in the precision that both give; None if they agree.  Day and month turned: ``order``.
+
+    >>> births_differ("2012", "2012-05-03"), births_differ("2012-03-05", "2012-05-03").value
+    (None, 'order')
+    >>> births_differ("2012-05", "2012-06-01").value, births_differ("2012", "").value
+    ('different', 'missing')
     """
+    if not claimed or not registered:
+        return How.MISSING
     mine, theirs = claimed.split("-"), registered.split("-")
     common = min(len(mine), len(theirs))
-    return bool(claimed and registered) and mine[:common] == theirs[:common]
+    if mine[:common] == theirs[:common]:
+        return None
+    return How.ORDER if [mine[0], *reversed(mine[1:])] == theirs else How.DIFFERENT
 
 
 def _ids_agree(claimed: str | None, registered: str | None) -> bool:
@@ -155,31 +196,35 @@ def _identity(candidate: Candidate) -> tuple[str | None, str, str, str]:
     return candidate.citizen_id, candidate.full_name, candidate.birth_date, candidate.gender
 
 
-def code_of(verdict: Verdict) -> str:
-    """The catalogue's code of a verdict; empty for a confirmed one."""
+def word_of(verdict: Verdict) -> str:
+    """The verdict's word in heads, ledger and audit."""
     match verdict:
         case Confirmed():
-            return ""
+            return "confirmed_with_differences" if verdict.warnings else "confirmed"
+        case Mismatch():
+            return "mismatch"
+        case Unconfirmed():
+            return "unconfirmed"
         case NotFound():
-            return "ID-02"
-        case Differs():
-            return "ID-03"
+            return "not_found"
         case Several():
-            return "ID-04"
-        case NoCitizenId():
-            return "ID-05"
+            return "several"
+        case NotApplicable():
+            return "not_applicable"
 
 
 def problems_of(verdict: Verdict) -> tuple[Problem, ...]:
-    """What a parked record of this verdict tells its vendor: one problem for each differing field."""
+    """What a parked record of this verdict tells its vendor: one problem for each field, with how it differs."""
     match verdict:
         case Confirmed():
             return ()
-        case Differs(fields):
-            return tuple(Problem("ID-03", name) for name in fields)
+        case Mismatch(differences):
+            return tuple(Problem("ID-03", one.field, one.how) for one in differences)
+        case Unconfirmed():
+            return tuple(Problem(UNCONFIRMED, name) for name in ("citizen_id", "full_name", "birth_date"))
         case NotFound():
             return (Problem("ID-02", "pupil_code"),)
         case Several():
             return (Problem("ID-04", "pupil_code"),)
-        case NoCitizenId():
+        case NotApplicable():
             return (Problem("ID-05", "citizen_id"),)

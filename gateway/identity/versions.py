@@ -65,7 +65,7 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyOut:
-    """This very event is the head: its row only has to be closed."""
+    """This very event is the head, or is parked already: nothing new has happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ Minted = Publish | Duplicate | Superseded | AlreadyOut | Conflict | ParkCancel
 def mint(head: Head | None, parked: Sequence[Entry], event: Entry, handed_over: frozenset[Claimant]) -> Minted:
     """What becomes of *event*; *parked* are the record's open parked rows in lane order, without the event itself."""
     if head is not None and head.entry.event_id == event.event_id:
+        return AlreadyOut()
+    if any(entry.event_id == event.event_id for entry in parked):  # addressed anew twice: a crash came between
         return AlreadyOut()
     holder = _holder(head, parked)
     foreign = holder is not None and event.claimant not in {holder, *handed_over}

@@ -14,9 +14,11 @@ from typing import Any
 from gateway.errors import Problem
 from gateway.intake import check as checks
 from gateway.intake import functions
+from gateway.intake.documents_embedded import Embedded
 from gateway.intake.language import Call, Condition, ConnectorFaults, Definition, Rows, Rule
 from gateway.intake.limits import head_limits, limits, safe_length
 from gateway.intake.makers import (
+    PARENT,
     FixedRow,
     Found,
     Getter,
@@ -31,12 +33,41 @@ from gateway.intake.makers import (
     fixed_rows,
     getter,
     is_nothing,
+    joined,
+    path_steps,
     short,
 )
-from gateway.intake.nodes import Faults
+from gateway.intake.nodes import Faults, Node
 from gateway.intake.tables import BOOLEANS, look_up
 from gateway.intake.values import Note, Refusal, Step, as_text, folded, remembered_clean, word
 from gateway.national.schema import FieldSpec, Level
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRows:
+    """Rows at *path* of the item; *above*: whether they look into the item too."""
+
+    path: str
+    makers: Section
+    test: Test | None
+    due: tuple[str, ...]
+    above: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the closures of a mapping are, seen from outside."""
+
+    inputs: Mapping[Callable[..., Any], tuple[str, ...]]
+    """Maker or test → the paths it reads; what it gives depends on nothing else."""
+    texts: Mapping[Maker, tuple[int, object]]
+    """Makers of one text that is only cleaned → its longest length, and the value where nothing stands."""
+    fixed: Mapping[str, tuple[FixedRow, ...]]
+    listed: Mapping[str, ListedRows]
+    alike: Mapping[Maker, str]
+    """Makers of one field in several rows, and a word for what they do: equal words, equal answers for equal inputs."""
+    present: frozenset[Test]
+    """Tests that only ask whether one of their inputs holds something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +84,16 @@ class Compiled:
     """The row sections whose length the vendor decides, and where their elements stand."""
     expect: Section
     required: tuple[str, ...]
+    event_due: tuple[tuple[str, str], ...]
+    """Fields of the event that the mapping declares required, and what a finding calls them."""
     known: Mapping[str, Any]
     """Tree of known input names, for counting the unknown ones: name → tree below, empty when all below is known."""
+    embedded: Embedded | None
+    """The signed document inside an item."""
+    components: bool
+    """Whether subject rows carry marks that only SR-1 looks at."""
+    parts: Parts
+    """The same closures once more, with what each of them reads: what `straight` is made from."""
 
 
 _NATIONAL_NAME = {"occurred_at": "updated_at", "type": "event_type"}
@@ -80,6 +119,15 @@ class _Compiler:
         self.specs = checks.specs(self.level)
         self.nothing = frozenset({"", *definition.blank})
         self.known: dict[str, Any] = {}
+        self.above: list[str] = []
+        """Paths of rows that look into their item."""
+        self.reads: list[str] = []
+        self.inputs: dict[Callable[..., Any], tuple[str, ...]] = {}
+        self.texts: dict[Maker, tuple[int, object]] = {}
+        self.fixed: dict[str, tuple[FixedRow, ...]] = {}
+        self.listed: dict[str, ListedRows] = {}
+        self.alike: dict[Maker, str] = {}
+        self.present: set[Test] = set()
 
     def run(self) -> Compiled:
         sections = self.definition.sections
@@ -92,13 +140,45 @@ class _Compiler:
             facts=self._plain(sections["facts"]),
             rows={name: self._rows(name, rows) for name, rows in self.definition.rows.items()},
             lists=tuple((name, getter(rows.path)) for name, rows in self.definition.rows.items() if rows.path),
-            expect=tuple((e.field, self._expect(e.path, e.words, e.code, e.field)) for e in self.definition.expect),
+            expect=tuple(
+                (e.field, self._noted(self._expect(e.path, e.words, e.code, e.field))) for e in self.definition.expect
+            ),
             required=self._required(),
+            event_due=tuple((n, _NATIONAL_NAME.get(n, n)) for n, rule in sections["event"].items() if rule.required),
             known=self.known,
+            embedded=self._embedded(),
+            components=self._has_components(),
+            parts=Parts(self.inputs, self.texts, self.fixed, self.listed, self.alike, frozenset(self.present)),
         )
         for path in self.definition.ignore:
             self._know(path)
         return mapping
+
+    def _embedded(self) -> Embedded | None:
+        evidence = self.definition.evidence
+        if evidence is None:
+            return None
+        paths = [path for path in (evidence.document, evidence.sha256) if path]
+        for path in paths:
+            self._know(path)
+        compare = _Compiler(self.definition).comparisons(evidence.compare)
+        stated = getter(evidence.sha256) if evidence.sha256 else None
+        return Embedded(getter(evidence.document), evidence.in_base64, stated, compare)
+
+    def comparisons(self, fields: Mapping[str, Node]) -> Section:
+        """The makers of national *fields* from other paths; what this compiler notes of inputs is not the mapping's."""
+        found: list[tuple[str, Maker]] = []
+        for name, node in fields.items():
+            for section in ("record", "results"):
+                rule = self.definition.sections[section].get(name)
+                if rule is not None:
+                    moved = replace(rule, node=node, paths=self.faults.texts(node), value=None, when=None, others=())
+                    found += self._section(section, {name: moved})
+        return tuple(found)
+
+    def _has_components(self) -> bool:
+        rows = self.definition.rows.get("subjects")
+        return rows is not None and bool(checks.COMPONENT_SPECS.keys() & rows.rules.keys())
 
     def _required(self) -> tuple[str, ...]:
         names = [
@@ -112,30 +192,57 @@ class _Compiler:
     def _is_due(self, spec: FieldSpec, rule: Rule | None) -> bool:
         national = spec.rule(self.level)
         due = national is not None and national.required == "yes"
-        return (due and spec.name not in checks.GIVEN_BY_GATEWAY) or (rule is not None and rule.required)
+        asked = rule is not None and any(one.required for one in (rule, *rule.others))
+        return (due and spec.name not in checks.GIVEN_BY_GATEWAY) or asked
 
     def _plain(self, rules: Mapping[str, Rule]) -> Section:
         kinds = {**checks.EVENT_FIELDS, **checks.FACTS}
         makers = []
         for name, rule in rules.items():
             field = _NATIONAL_NAME.get(name, name)
-            steps = (*self._steps(rule, kinds[name]), *head_limits(name))
-            makers.append((name, self._maker(field, rule, steps, kinds[name])))
+            makers.append((name, self._noted(self._choice(field, rule, kinds[name], head_limits(name)))))
         return tuple(makers)
 
     def _section(self, section: str, rules: Mapping[str, Rule], prefix: str = "") -> Section:
         makers = []
         for name, rule in rules.items():
             spec = self.specs[section][name]
-            steps = (*self._steps(rule, spec.avro_type), *limits(spec, self.level))
-            makers.append((name, self._maker(prefix + name, rule, steps, spec.avro_type)))
+            last = limits(spec, self.level)
+            maker = self._noted(self._choice(prefix + name, rule, spec.avro_type, last))
+            if prefix and rule.value is None and rule.when is None and not rule.others:  # rows differ in paths only
+                self.alike[maker] = f"{section}.{name}"
+            makers.append((name, maker))
         return tuple(makers)
+
+    def _noted(self, maker: Maker) -> Maker:
+        """Notes what was read since the last one under *maker*, which has just been made."""
+        self.inputs[maker] = tuple(dict.fromkeys(self.reads))
+        self.reads = []
+        return maker
+
+    def _choice(self, field: str, rule: Rule, kind: str, last: Sequence[Step]) -> Maker:
+        """The maker of *field*: of one rule, or of the first of several whose condition holds."""
+        if not rule.others:
+            return self._maker(field, rule, (*self._steps(rule, kind), *last), kind)
+        ways = []
+        for one in (replace(rule, others=()), *rule.others):
+            maker = self._maker(field, replace(one, when=None), (*self._steps(one, kind), *last), kind)
+            ways.append((self._test(one.when) if one.when else None, maker))
+
+        def make(item: Tree, root: Tree, found: Found) -> object:
+            for test, maker in ways:
+                if test is None or test(item, root):
+                    return maker(item, root, found)
+            return None
+
+        return make
 
     def _steps(self, rule: Rule, kind: str) -> tuple[Step, ...]:
         steps = [self._step(call) for call in rule.via]
         if rule.table is not None:
             boolean = kind == "boolean"
             steps.append(look_up(self.definition.tables[rule.table], boolean=boolean))
+            steps += [self._step(call) for call in rule.then]
         elif all(functions.FUNCTIONS[call.name].gives == "same" for call in rule.via):
             steps.append(_USUAL.get(kind, _TEXT))
         return tuple(steps)
@@ -159,11 +266,16 @@ class _Compiler:
 
     def _chained(self, field: str, rule: Rule, steps: tuple[Step, ...], default: object) -> Maker:
         path = rule.paths[0]
-        long = chain(field, self._source(rule.paths), steps, default, self.nothing)
-        if len(rule.paths) > 1 or "." in path:
+        source = self._source(rule.paths)
+        if rule.joined:
+            source = joined(tuple(getter(path) for path in rule.paths), self.nothing)
+        long = chain(field, source, steps, default, self.nothing)
+        if len(rule.paths) > 1 or "." in path or "[" in path:
             return long
         if rule.table is None and not rule.via and steps[0] is _TEXT:
-            return short(path, long, remembered_clean, (safe_length(steps[1:]), default, self.nothing))
+            maker = short(path, long, remembered_clean, (safe_length(steps[1:]), default, self.nothing))
+            self.texts[maker] = (safe_length(steps[1:]), default)
+            return maker
         few = functions.FUNCTIONS[rule.via[0].name].few_values if rule.via else rule.table is not None
         step = lru_cache(maxsize=_REMEMBERED)(steps[0]) if few else steps[0]
         return short(path, long, step, (safe_length(steps[1:]), default, self.nothing))
@@ -191,8 +303,12 @@ class _Compiler:
         return value
 
     def _source(self, paths: Sequence[str]) -> Getter:
+        self.reads += paths
         for path in paths:
-            self._know(path)
+            if path.startswith("^."):
+                self.above.append(path.removeprefix("^."))
+            else:
+                self._know(path)
         getters = tuple(getter(path) for path in paths)
         nothing = self.nothing
         if len(getters) == 1:
@@ -224,6 +340,16 @@ class _Compiler:
 
         return listed
 
+    def _row_test(self, condition: Condition | None) -> Test | None:
+        if condition is None:
+            return None
+        test = self._test(condition)
+        self.inputs[test] = tuple(dict.fromkeys(self.reads))
+        if not condition.words:
+            self.present.add(test)
+        self.reads = []
+        return test
+
     def _expect(self, path: str, words: Sequence[str], code: str, field: str) -> Maker:
         source = self._source((path,))
         forms = frozenset(folded(text) for text in words)
@@ -242,22 +368,26 @@ class _Compiler:
     def _rows(self, section: str, rows: Rows) -> RowMaker:
         due = tuple(name for name, spec in self.specs[section].items() if self._is_due(spec, rows.rules.get(name)))
         if rows.path is None:
-            return fixed_rows(tuple(self._fixed_row(section, rows, words, due) for words in rows.each))
+            self.fixed[section] = tuple(self._fixed_row(section, rows, words, due) for words in rows.each)
+            return fixed_rows(self.fixed[section])
         return self._path_rows(section, rows, rows.path, due)
 
     def _fixed_row(self, section: str, rows: Rows, words: Mapping[str, str], due: Sequence[str]) -> "FixedRow":
         rules = {name: _filled(rule, words) for name, rule in rows.rules.items()}
         prefix = f"{section}[{words.get('code', '')}]."
-        test = self._test(_filled_condition(rows.when, words)) if rows.when else None
+        test = self._row_test(_filled_condition(rows.when, words) if rows.when else None)
         return FixedRow(prefix, self._section(section, rules, prefix), test, tuple(due))
 
     def _path_rows(self, section: str, rows: Rows, path: str, due: Sequence[str]) -> RowMaker:
         source = self._source((path,))
+        self.reads = []
         below, self.known = self.known, {}
         makers = self._section(section, rows.rules)
-        test = self._test(rows.when) if rows.when else None
+        test = self._row_test(rows.when)
         inside, self.known = self.known, below
         self._know(path, inside)
+        above = self._know_above()
+        self.listed[section] = ListedRows(path, makers, test, tuple(due), above)
         code_field = "subject_code" if section == "subjects" else ""
         codes = checks.allowed_codes(self.specs[section][code_field], self.level) if code_field else None
         echoes = (Problem("DQ-30", "subject_name"),)  # the name is made of the code, whose own finding says enough
@@ -266,15 +396,16 @@ class _Compiler:
             value = source(item, root)
             elements = value if isinstance(value, list) else [] if value is None else [value]
             made: list[dict[str, Any]] = []
+            scope = {**root, PARENT: item} if above else root
             for index, element in enumerate(elements):
                 if not isinstance(element, dict):
                     if element is not None:
                         found.append(Problem("DQ-45", f"{section}[#{index}]"))
                     continue
-                if test is not None and not test(element, root):
+                if test is not None and not test(element, scope):
                     continue
                 own: Found = []
-                row = {name: maker(element, root, own) for name, maker in makers}
+                row = {name: maker(element, scope, own) for name, maker in makers}
                 code = row.get(code_field)
                 label = code if codes is not None and code in codes else f"#{index}"
                 add_missing(row, due, "", own)
@@ -284,15 +415,24 @@ class _Compiler:
 
         return make
 
+    def _know_above(self) -> bool:
+        """Notes what rows read of their item; whether they do."""
+        above, self.above = self.above, []
+        for path in above:
+            self._know(path)
+        return bool(above)
+
     def _know(self, path: str, inside: dict[str, Any] | None = None) -> None:
         """Notes *path* as known; everything below a leaf is known too."""
         if path.startswith("$."):
             return
         here = self.known
-        *parents, last = path.split(".")
-        for name in parents:
-            here = here.setdefault(name, {})
-        here.setdefault(last, {}).update(inside or {})
+        *parents, last = path_steps(path)
+        for step in parents:
+            here = here.setdefault(step.name, {})
+            if step.field:
+                here.setdefault(step.field, {})
+        here.setdefault(last.name, {}).update(inside or {})
 
 
 _LITERALS: Mapping[str, Callable[[str], object]] = {
@@ -329,4 +469,5 @@ def _filled(rule: Rule, words: Mapping[str, str]) -> Rule:
         paths=tuple(_fill(path, words) for path in rule.paths),
         value=None if rule.value is None else _fill(rule.value, words),
         when=_filled_condition(rule.when, words) if rule.when else None,
+        others=tuple(_filled(other, words) for other in rule.others),
     )

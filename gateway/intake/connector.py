@@ -5,19 +5,24 @@ rules; then copies and contradictions inside the message.  All findings count an
 park (hold), warn. A CANCEL carries only pupil code, school year, school and version or time.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
-from gateway.errors import Problem, catalogue
-from gateway.intake import decode, rules, rules_identity
+from gateway.errors import Problem, severity_of
+from gateway.intake import rules, rules_identity
 from gateway.intake.check import level_of
 from gateway.intake.compile import Compiled, compile_definition
+from gateway.intake.decode import Decoder, decoder
+from gateway.intake.decode_avro import WriterSchema, bundled_headers, header_of
+from gateway.intake.documents import Policy
+from gateway.intake.documents_embedded import differing, embedded, evidence_of, replaced
+from gateway.intake.documents_policy import policy_of, severities_of
 from gateway.intake.given import NOTHING, Given
-from gateway.intake.language import Profile, School, read_definition
-from gateway.intake.makers import Found, add_missing, getter
+from gateway.intake.language import read_definition
+from gateway.intake.language_profile import Profile, School
+from gateway.intake.makers import Found, Getter, add_missing, getter
 from gateway.intake.message import settle_message
 from gateway.intake.outcome import (
     MAX_FINDINGS,
@@ -30,13 +35,21 @@ from gateway.intake.outcome import (
     RejectedWhole,
     first_findings,
 )
+from gateway.intake.reference import NO_TABLES, RENUMBERED, Reference, day_of, school_on, settle
+from gateway.intake.rules_marks import take_components
+from gateway.intake.rules_options import COUNT_OPTIONAL, USUAL, Options
+from gateway.intake.rules_secondary import fill_total
+from gateway.intake.straight import Made, Straight
+from gateway.intake.straight_source import straight_of
+from gateway.intake.unknown import Known
 from gateway.national.schema import Level
 from gateway.record import Op, Position, SourceOrder, record_id, vendor_topic
 
-INLINE_BYTES = 65_536
-_HANOI = timedelta(hours=7)
+WHOLE = "$"
+"""As `batch`: the message itself is the list of items, or one item."""
 _OPS = {"NEW": Op.NEW, "UPdate": Op.UPDATE, "UPDATE": Op.UPDATE, "CANCEL": Op.CANCEL}
-_MAX_UNKNOWN = 64
+_LACKS = frozenset({"DQ-18", "DQ-32", "DQ-33", "DQ-36"})
+"""What a change list (DQ-52) lacks is not named beside it: sending that alone would help nobody."""
 _KEYS_DUE = ("pupil_code", "school_code", "school_year")
 
 Tree = dict[str, Any]
@@ -52,6 +65,8 @@ class _Message:
     evidence: dict[str, Any] | None
     unknown: dict[str, int]
     findings: tuple[Problem, ...]
+    signed: Tree | None = None
+    """The tree of the signed document inside an item, to be compared with what is mapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +86,19 @@ class Connector:
     """The topics it reads: live records and bulk loads."""
     schools: Mapping[str, tuple[School, ...]]
     profile: Profile
+    schemas: Mapping[str, WriterSchema]
+    """Its own Avro schemas, by file name."""
+    decode: Decoder
     mapping: Compiled
-    severity: Callable[[str], str]
+    straight: Straight | None
+    """The short way of plainly clean items; without it the complete path does all, with the same outcomes."""
+    known: Known
+    items: Getter | None
+    severity: Callable[[Problem], str]
+    signed_by: Policy | None
+    """Who must have signed its documents; None where signatures are not looked at."""
+    tables: Reference
+    options: Options
 
     @property
     def label(self) -> str:
@@ -83,40 +109,72 @@ class Connector:
         """What *value*, published at *position* and time *timestamp_ms*, becomes.  Never raises."""
         if len(value) > self.max_bytes:
             return RejectedWhole((Problem("GW-01"),))
-        root, code = self._decode(value)
-        if root is None:
-            return RejectedWhole((Problem(code),))
+        root = self._decode(value, given)
+        if not isinstance(root, dict):
+            return RejectedWhole(root)
         trees = self._items(root)
-        if len(trees) > self.profile.max_items:  # a small message of countless items would keep its slot busy
-            return RejectedWhole((Problem("GW-01"),))
+        if len(trees) > self.profile.max_items or self._has_too_many_rows(trees, root):
+            return RejectedWhole((Problem("GW-01"),))  # a small message of countless parts would keep its slot busy
         if not trees or (self.format == "xml" and len(trees) > 1):  # signed bytes are the evidence of one record
             return RejectedWhole((Problem("DQ-45"),))
-        evidence = _evidence(value, position) if self.format == "xml" else None
+        evidence = evidence_of(value, position) if self.format == "xml" else None
         message = _Message(root, position, timestamp_ms, evidence, {}, given.findings)
         items = [self._item(index, tree, message) for index, tree in enumerate(trees)]
         return Items(settle_message(items, self.profile.temporary_code), message.unknown)
 
-    def _decode(self, value: bytes) -> tuple[Tree | None, str]:
-        tree = decode.decode_xml(value) if self.format == "xml" else decode.decode_json(value)
-        if isinstance(tree, dict):
-            return tree, ""
-        return None, tree if self.format == "xml" and isinstance(tree, str) else "DQ-45"
+    def brings_schema(self, value: bytes) -> bool:
+        """Whether the writer schema that the Avro message *value* names is one of its own."""
+        return header_of(value) in bundled_headers(self.schemas, self.profile.schema_ids)
+
+    def trees(self, value: bytes) -> tuple[Tree, list[Tree]]:
+        """The message's tree and its items' trees, as the mapping sees them; empty when it cannot be read."""
+        root = self._decode(value, NOTHING)
+        if not isinstance(root, dict):
+            return {}, []
+        return root, [tree for tree in self._items(root) if isinstance(tree, dict)]
+
+    def _has_too_many_rows(self, trees: list[object], root: Tree) -> bool:
+        most = self.profile.max_total_rows
+        if len(trees) * self.profile.max_rows * len(self.mapping.lists) <= most:
+            return False
+        found = (source(tree, root) for tree in trees if isinstance(tree, dict) for _, source in self.mapping.lists)
+        return sum(len(rows) for rows in found if isinstance(rows, list)) > most
+
+    def _decode(self, value: bytes, given: Given) -> Tree | tuple[Problem, ...]:
+        tree = self.decode(value, given)
+        if self.profile.batch == WHOLE and isinstance(tree, (dict, list)):
+            return {WHOLE: tree}
+        if isinstance(tree, (dict, tuple)):
+            return tree
+        return (Problem("DQ-45"),)
 
     def _items(self, root: Tree) -> list[object]:
-        if not self.profile.batch:
+        if self.items is None:
             return [root]
-        found = getter(self.profile.batch)(root, root)
+        found = self.items(root, root)
         if isinstance(found, list):
             return found
         return [found] if isinstance(found, dict) else []
 
     def _item(self, index: int, tree: object, message: _Message) -> Item:
         if not isinstance(tree, dict):
-            return Rejected(index, (Problem("DQ-45"),), None, None)
-        _count_unknown(tree, self.mapping.known, "", message.unknown, self.profile.max_rows)
+            why = tree if isinstance(tree, Problem) else Problem("DQ-45")  # the decoder knows of this item alone
+            return Rejected(index, (why,), None, None)
+        shape = tuple(tree)
+        self.known.count(tree, shape, message.unknown, self.profile.max_rows)
+        if self.mapping.embedded is not None:
+            own = embedded(self.mapping.embedded, tree, message.root, message.position, index)
+            findings = (*message.findings, *own.findings)
+            message = replace(message, evidence=own.evidence, findings=findings, signed=own.tree)
+        made = None if self.straight is None else self.straight.make(tree, message.root, shape)
+        if made is not None and _OPS.get(made.event.get("type") or "NEW") is not Op.CANCEL:
+            return self._plain(index, made, message)
         long = self._long_lists(tree, message.root)
         found: Found = [*message.findings, *long]
         event = {name: make(tree, message.root, found) for name, make in self.mapping.event}
+        for name, field in self.mapping.event_due:
+            if event[name] is None and not any(problem.field == field for problem in found):
+                found.append(Problem("DQ-33", field))
         op = _OPS.get(event.get("type") or "NEW", Op.NEW)
         record = self.mapping.keys if op is Op.CANCEL or long else self.mapping.record
         body = {name: make(tree, message.root, found) for name, make in record}
@@ -125,8 +183,17 @@ class Connector:
         if record is self.mapping.keys:
             add_missing(body, _KEYS_DUE, "", found)
             found += rules_identity.code_problems(body, self.profile.temporary_code)
-            return self._outcome(_Draft(index, op, event, order, None, None, body), found, message)
-        return self._full(_Draft(index, op, event, order, None, None, body), tree, found, message)
+            return self._outcome(_Draft(index, op, event, order, body), found, message)
+        return self._full(_Draft(index, op, event, order, body), tree, found, message)
+
+    def _plain(self, index: int, made: Made, message: _Message) -> Item:
+        """The rest of the way of an item that the straight path has mapped without a finding."""
+        found: Found = [*message.findings]
+        op = _OPS.get(made.event.get("type") or "NEW", Op.NEW)
+        order = self._order(made.event, found)
+        self._authority(made.body, made.event, message, found)
+        draft = _Draft(index, op, made.event, order, made.body, made)
+        return self._judged(draft, made.facts, found, message)
 
     def _long_lists(self, tree: Tree, root: Tree) -> Found:
         """GW-01 for each list of more rows than any record has; such an item is rejected before its rows are mapped."""
@@ -149,11 +216,15 @@ class Connector:
         code = body.get("school_code")
         if code is None:
             return
-        moment = event.get("occurred_at")
-        moment = message.timestamp_ms if moment is None else moment
-        today = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=moment) + _HANOI).date()
-        if not any(school.since <= today <= school.until for school in self.schools.get(code, ())):
-            found.append(Problem("DQ-28", "school_code"))
+        today = _day_of(event, message)
+        became = school_on(self.tables, code, today)
+        if became != code:
+            body["school_code"] = code = became
+            found.append(Problem("DQ-28", "school_code", RENUMBERED))
+        for school in self.schools.get(code, ()):
+            if school.since <= today <= school.until:
+                return
+        found.append(Problem("DQ-28", "school_code"))
 
     def _full(self, draft: "_Draft", tree: Tree, found: Found, message: _Message) -> Item:
         mapping, body, root = self.mapping, draft.body, message.root
@@ -165,32 +236,55 @@ class Connector:
             (body if name == "history" else results)[name] = rows(tree, root, found)
         body["results"] = results
         facts = {name: make(tree, root, found) for name, make in mapping.facts}
+        if mapping.components:
+            facts["components"] = take_components(results["subjects"])
         for _, expect in mapping.expect:
             expect(tree, root, found)
+        return self._judged(draft, facts, found, message)
+
+    def _judged(self, draft: "_Draft", facts: Tree, found: Found, message: _Message) -> Item:
+        """The rules over a mapped *draft*, and its outcome."""
+        body = draft.body
+        results = body["results"]
+        fill_total(results, facts)
         identity = rules_identity.identify(body, self.profile.temporary_code)
         body["citizen_id"] = identity.citizen_id
         if not rules_identity.birth_text(body) and not any(p.field.startswith("birth_") for p in found):
             found.append(Problem("DQ-33", "birth_date"))
         refused = frozenset(problem.field for problem in found)
+        before = None if message.evidence is None else dict(body)
+        found += settle(body, self.tables, _day_of(draft.event, message))
+        if before is not None:
+            found += self._unlike_signed(found, before, body, message)
         found += rules_identity.staff_problems(body, results["subjects"])
-        found += rules.judge(body, facts, identity, self.level, refused)
-        draft = _Draft(draft.index, draft.op, draft.event, draft.order, body, identity, body)
-        return self._outcome(draft, found, message)
+        found += rules.judge(body, facts, identity, self.level, refused, self.options)
+        return self._outcome(draft, found, message, identity)
 
-    def _outcome(self, draft: "_Draft", found: Found, message: _Message) -> Item:
+    def _unlike_signed(self, found: Found, before: Tree, body: Tree, message: _Message) -> list[Problem]:
+        """DQ-41: where the record says another thing than the signed document it is made from or comes with."""
+        if self.mapping.embedded is None:
+            return replaced(found, before, body)
+        return [] if message.signed is None else differing(self.mapping.embedded, message.signed, body)
+
+    def _outcome(
+        self, draft: "_Draft", found: Found, message: _Message, identity: rules_identity.Identity | None = None
+    ) -> Item:
         keys, event = draft.body, draft.event
-        code, school, year = (str(keys.get(name) or "") for name in _KEYS_DUE)
+        code, school, year = keys.get("pupil_code") or "", keys.get("school_code") or "", keys.get("school_year") or ""
         identifier = record_id(code, year, self.profile.programme) if code and year else None
         occurred = event.get("occurred_at")
         occurred = message.timestamp_ms if occurred is None else occurred
         if year:
             found += rules.time_problems(occurred, year, message.timestamp_ms)
         problems = tuple(dict.fromkeys(found))
-        refused = any(self.severity(problem.code) == "reject" for problem in problems)
+        if problems and any(problem.code == "DQ-52" for problem in problems):
+            problems = tuple(problem for problem in problems if problem.code not in _LACKS)
+        refused = problems and any(self.severity(problem) == "reject" for problem in problems)
         if refused or identifier is None or draft.order is None:
             problems = first_findings(problems, self.severity)
-            return Rejected(draft.index, problems, event.get("vendor_ref"), identifier)
-        body = draft.full
+            return Rejected(draft.index, problems, event.get("vendor_ref"), identifier, draft.order)
+        body = None if identity is None else draft.body
+        made = None if draft.made is None or draft.made.changed() else draft.made
         if body is not None and body.get("transcript_id") is None:
             body["transcript_id"] = identifier  # facts section 5: where a vendor has none
         return Mapped(
@@ -205,38 +299,40 @@ class Connector:
             source_order=draft.order,
             occurred_at_ms=occurred,
             vendor_ref=event.get("vendor_ref"),
-            claim=None if body is None or draft.identity is None else _claim(body, draft.identity),
+            claim=None if body is None or identity is None else _claim(body, identity),
             body=body,
-            holds=self._of(problems, "park"),
-            warnings=self._of(problems, "warn"),
+            holds=self._of(problems, "park") if problems else (),
+            warnings=self._of(problems, "warn") if problems else (),
             evidence=message.evidence,
             reason=event.get("reason"),
+            encoded=None if made is None else made.body_bytes(),
         )
 
     def _of(self, problems: tuple[Problem, ...], severity: str) -> tuple[Problem, ...]:
-        return tuple(problem for problem in problems if self.severity(problem.code) == severity)[:MAX_FINDINGS]
+        return tuple(problem for problem in problems if self.severity(problem) == severity)[:MAX_FINDINGS]
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """An item on its way: *full* and *identity* are None for a CANCEL, *body* then holds the key fields only."""
+    """An item on its way; of a CANCEL, *body* holds the key fields only."""
 
     index: int
     op: Op
     event: Mapping[str, Any]
     order: SourceOrder | None
-    full: Tree | None
-    identity: rules_identity.Identity | None
     body: Tree
+    made: Made | None = None
+    """Where the straight path mapped it."""
 
 
-def compile_connector(files: Mapping[str, str]) -> Connector:
-    """The connector of *files* (shown name → text, connector.yaml first); raises ConnectorFaults with all faults."""
+def compile_connector(files: Mapping[str, str], tables: Reference = NO_TABLES) -> Connector:
+    """The connector of *files* (shown name → text, connector.yaml first); raises ConnectorFaults with all faults.
+
+    *tables* are the dated tables of the installation: what became of schools, classes and communes.
+    """
     definition = read_definition(files)
     mapping = compile_definition(definition)
     profile = definition.profile
-    usual = {code: entry.severity for code, entry in catalogue().items()}
-    severities: dict[str, str] = {**usual, **profile.severities}
     return Connector(
         name=profile.name,
         vendor=profile.vendor,
@@ -250,9 +346,28 @@ def compile_connector(files: Mapping[str, str]) -> Connector:
         topics=(vendor_topic(profile.vendor, "records"), vendor_topic(profile.vendor, "bulk")),
         schools=profile.schools,
         profile=profile,
+        schemas=definition.schemas,
+        decode=decoder(profile, definition.schemas),
         mapping=mapping,
-        severity=severities.__getitem__,
+        straight=None if profile.format == "xml" else straight_of(definition, mapping, level_of(definition)),
+        known=Known(mapping.known),
+        items=getter(profile.batch) if profile.batch else None,
+        severity=_severity({**profile.severities, **severities_of(profile)}),
+        signed_by=policy_of(profile),
+        tables=tables,
+        options=COUNT_OPTIONAL if profile.optional_subjects == "counted" else USUAL,
     )
+
+
+def _severity(own: Mapping[str, str]) -> Callable[[Problem], str]:
+    """How a problem weighs for a connector with its *own* severities."""
+    return lambda problem: own.get(problem.code) or severity_of(problem)
+
+
+def _day_of(event: Mapping[str, Any], message: _Message) -> date:
+    """The day in Vietnam of an event's business change; without one, of its publication."""
+    moment = event.get("occurred_at")
+    return day_of(message.timestamp_ms if moment is None else moment)
 
 
 def _claim(body: Tree, identity: rules_identity.Identity) -> Claim:
@@ -266,28 +381,3 @@ def _claim(body: Tree, identity: rules_identity.Identity) -> Claim:
         gender=body["gender"],
         nationality=body["nationality"],
     )
-
-
-def _evidence(value: bytes, position: Position) -> dict[str, Any]:
-    """The signed bytes themselves, or above 64 KiB where they stand and their hash (design rule 7)."""
-    check = {"topic": position.topic, "partition": position.partition, "offset": position.offset, "index": 0}
-    return {
-        "content_type": "application/xml",
-        "sha256": hashlib.sha256(value).hexdigest(),
-        "size_bytes": len(value),
-        "content": value if len(value) <= INLINE_BYTES else check,
-    }
-
-
-def _count_unknown(tree: Tree, known: Mapping[str, Any], path: str, counts: dict[str, int], most: int) -> None:
-    """Counts input names no rule reads, for the drift report; bounded, because names and lists are the vendor's."""
-    for name in tree.keys() - known.keys():
-        label = f"{path}{name}"[:80]
-        if label in counts or len(counts) < _MAX_UNKNOWN:
-            counts[label] = counts.get(label, 0) + 1
-    for name, below in known.items():
-        if below and name in tree:
-            inside = tree[name]
-            for element in inside[:most] if isinstance(inside, list) else (inside,):
-                if isinstance(element, dict):
-                    _count_unknown(element, below, f"{path}{name}.", counts, most)

@@ -4,12 +4,13 @@ A maker takes (item, root, found): the item's tree, the message's tree, and the 
 gives the field's value or None.  Which field a finding belongs to is decided once, at load.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Problem
-from gateway.intake.values import Note, Refusal, Step
+from gateway.intake.values import MEMORABLE, Note, Refusal, Step, as_text
 
 Tree = Mapping[str, Any]
 Found = list[Problem]
@@ -19,11 +20,37 @@ Test = Callable[[Tree, Tree], bool]
 Section = tuple[tuple[str, Maker], ...]
 RowMaker = Callable[[Tree, Tree, Found], list[dict[str, Any]]]
 
+PARENT = "^"
+"""In the message's tree of a row's makers: the item the row belongs to."""
 _LONGEST_BLANK = 16
+_PATH_DOT = re.compile(r"\.(?![^\[\]]*\])")
+_PATH_STEP = re.compile(r"([^\[\]=]+)(?:\[([^\[\]=]+)=([^\[\]=]+)\])?")
+
+
+@dataclass(frozen=True, slots=True)
+class PathStep:
+    """One name of a path; with *field* the first element of a list there whose *field* is *word*."""
+
+    name: str
+    field: str = ""
+    word: str = ""
+
+
+def path_steps(path: str) -> tuple[PathStep, ...]:
+    """The steps of ``a.b[c=d].e``, without ``$.`` or ``^.`` in front."""
+    found = (_PATH_STEP.fullmatch(part) for part in _PATH_DOT.split(path.removeprefix("$.").removeprefix("^.")))
+    return tuple(PathStep(*(text or "" for text in match.groups())) if match else PathStep("") for match in found)
 
 
 def getter(path: str) -> Getter:
-    """Reads *path* (``a.b.c`` from the item, ``$.a`` from the message); None when anything on the way is missing."""
+    """Reads *path*; None when anything on the way is missing.
+
+    ``a.b.c`` from the item or row, ``$.a`` from the message, ``^.a`` from the item a row belongs to, ``a[b=c].d`` from
+    the first element of the list ``a`` whose ``b`` is ``c``.
+    """
+    steps = path_steps(path)
+    if any(step.field for step in steps) or path.startswith("^."):
+        return _walk(steps, path)
     from_root = path.startswith("$.")
     names = path.removeprefix("$.").split(".")
     if len(names) == 1 and not from_root:
@@ -48,6 +75,46 @@ def getter(path: str) -> Getter:
         return here
 
     return walk
+
+
+def _walk(steps: tuple[PathStep, ...], path: str) -> Getter:
+    def walk(item: Tree, root: Tree) -> object:
+        here: object = root.get(PARENT) if path.startswith("^.") else root if path.startswith("$.") else item
+        for step in steps:
+            if not isinstance(here, dict):
+                return None
+            here = here.get(step.name)
+            if step.field:
+                here = _element(here, step)
+        return here
+
+    return walk
+
+
+def _element(value: object, step: PathStep) -> object:
+    elements = value if isinstance(value, list) else [value]
+    for element in elements:
+        if isinstance(element, dict) and as_text(element.get(step.field)) == step.word:
+            return element
+    return None
+
+
+def joined(getters: Sequence[Getter], nothing: frozenset[str]) -> Getter:
+    """The texts at *getters* as one, with a space between; what cannot be read stays as it is."""
+
+    def join(item: Tree, root: Tree) -> object:
+        parts: list[str] = []
+        for get in getters:
+            value = get(item, root)
+            if is_nothing(value, nothing):
+                continue
+            text = as_text(value)
+            if not isinstance(text, str):
+                return value
+            parts.append(text)
+        return " ".join(parts)
+
+    return join
 
 
 def add_missing(values: Mapping[str, Any], due: Sequence[str], prefix: str, found: Found) -> None:
@@ -103,7 +170,7 @@ def short(name: str, long: Maker, step: Callable[..., object], rest: tuple[int, 
         value = item.get(name)
         if value is None:
             return default
-        if value.__class__ is str and value not in nothing:
+        if value.__class__ is str and value not in nothing and len(value) <= MEMORABLE:
             made = step(value)
             if made.__class__ is str and len(made) <= safe_length and made not in nothing:
                 return made

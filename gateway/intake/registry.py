@@ -61,3 +61,8 @@ def function(gives: Kind, *examples: Example, few_values: bool = False) -> Calla
         return factory
 
     return register
+
+
+def first_sentence(found: Function) -> str:
+    """What the function does, in one line."""
+    return " ".join(found.doc.split("\n\n")[0].split())

@@ -7,6 +7,7 @@ there.
 from typing import Any
 
 from gateway.errors import Problem
+from gateway.intake.rules_options import Options
 from gateway.intake.values import folded
 
 Body = dict[str, Any]
@@ -40,26 +41,33 @@ SPECIFIC = (
     "competency_aesthetics", "competency_physical",
 )  # fmt: skip
 LATER = ("competency_technology", "competency_informatics")
+_WITHOUT_LATER = frozenset({"01", "02"})
 QUALITIES = (
     "quality_patriotism", "quality_compassion", "quality_diligence", "quality_honesty", "quality_responsibility",
 )  # fmt: skip
 _DUE = (*GENERAL, *SPECIFIC, *QUALITIES, "overall_result")
 
 
-def judge(body: Body, refused: frozenset[str]) -> list[Problem]:
-    """Findings of PR-1 … PR-11, DQ-32 and DQ-36 on a record of a known primary grade."""
+def judge(body: Body, facts: Body, refused: frozenset[str], options: Options) -> list[Problem]:
+    """Findings of PR-1 … PR-11, DQ-30, DQ-32 and DQ-36 on a record of a known primary grade.
+
+    *facts* and *options* are of the secondary rules; every circular's judge takes the same.
+    """
     results, grade = body["results"], body["grade_code"]
     subjects: Subjects = {row["subject_code"]: row for row in results["subjects"] if row.get("subject_code")}
     codes = [row.get("subject_code") for row in results["subjects"]]
-    twice = [i for i, code in enumerate(codes) if code is not None and code in codes[:i]]
-    found = [Problem("DQ-30", f"subjects[#{index}].subject_code") for index in twice]
-    found += _missing_subjects(subjects, grade)
+    found: list[Problem] = []
+    if len(subjects) < len(codes):
+        twice = [i for i, code in enumerate(codes) if code is not None and code in codes[:i]]
+        found += [Problem("DQ-30", f"subjects[#{index}].subject_code") for index in twice]
+    if body.get("disability_not_assessed") is not True:  # a pupil who is not assessed may have no rows at all
+        found += _missing_subjects(subjects, grade)
     found += _missing_levels(body, results, subjects, refused)
     found += _overall(results, subjects, grade)
     found += _completion(body, results, grade)
     found += _award(body, results)
     found += _tests(subjects, grade)
-    if grade in {"01", "02"}:
+    if grade in _WITHOUT_LATER:
         found += [Problem("DQ-39", field, "PR-11") for field in LATER if results.get(field) is not None]
     return found
 
@@ -72,6 +80,9 @@ def _missing_levels(body: Body, results: Body, subjects: Subjects, refused: froz
     """DQ-36 (PR-10): levels are due unless the pupil's disability is not assessed."""
     if body.get("disability_not_assessed") is not False:
         return []
+    levels = [row.get("achievement_level") for row in subjects.values()]
+    if None not in levels and None not in [results.get(field) for field in _DUE]:
+        return []  # before any path is spelled
     paths = [(field, results.get(field)) for field in _DUE]
     paths += [(f"subjects[{code}].achievement_level", row.get("achievement_level")) for code, row in subjects.items()]
     return [Problem("DQ-36", path, "PR-10") for path, value in paths if value is None and path not in refused]
@@ -85,7 +96,8 @@ def expected_overall(results: Body, subjects: Subjects, grade: str) -> str | Non
     tests = _test_marks(subjects, grade)
     if tests is None or None in levels or None in traits or COMPULSORY[grade] - subjects.keys():
         return None
-    traits += [results[field] for field in LATER if results.get(field) is not None]
+    if grade not in _WITHOUT_LATER:
+        traits += [results[field] for field in LATER if results.get(field) is not None]
     lowest = min(tests, default=10)
     if set(levels) <= {"T"} and set(traits) <= {"T"} and lowest >= 7:
         return "HTXS" if lowest >= 9 else "HTT"
@@ -126,7 +138,10 @@ def _completion(body: Body, results: Body, grade: str) -> list[Problem]:
 
 
 def _award(body: Body, results: Body) -> list[Problem]:
-    text, stated = folded(body.get("award_text") or ""), results.get("overall_result")
+    """PR-7.  HTT is the least that Học sinh Tiêu biểu needs: a school may name a HTXS pupil so."""
+    if not body.get("award_text"):
+        return []
+    text, stated = folded(body["award_text"]), results.get("overall_result")
     due = {"hoc sinh xuat sac": {"HTXS"}, "hoc sinh tieu bieu": {"HTT", "HTXS"}}
     wrong = any(name in text and stated is not None and stated not in levels for name, levels in due.items())
     return [Problem("DQ-39", "award_text", "PR-7")] if wrong else []
@@ -136,10 +151,11 @@ def _tests(subjects: Subjects, grade: str) -> list[Problem]:
     """PR-8: marks for tested subjects only.  PR-9: an exempt subject has the mark M or none."""
     found = []
     for code, row in subjects.items():
-        mark, path = row.get("periodic_test_mark"), f"subjects[{code}].periodic_test_mark"
+        mark = row.get("periodic_test_mark")
         if mark is None:
             continue
-        if code not in TESTED[grade]:
+        path = f"subjects[{code}].periodic_test_mark"
+        if code not in TESTED[grade] and mark != "M":
             found.append(Problem("DQ-39", path, "PR-8"))
         if (row.get("achievement_level") == "M") != (mark == "M"):
             found.append(Problem("DQ-39", path, "PR-9"))

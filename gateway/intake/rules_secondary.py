@@ -1,17 +1,32 @@
-"""Rules of the secondary record: TT 22/2021/TT-BGDĐT art. 5–9, 12–15 (facts, SR-2 … SR-12).
+"""Rules of the secondary record: TT 22/2021/TT-BGDĐT art. 5–9, 12–15 (facts, SR-1 … SR-12).
 
 Marks are compared in tenths (``7.5`` is 75), whole numbers, so rounding is exact.  ``M`` leaves the count.  A study
-level is judged only when every compulsory subject has its mark; optional subjects (14, 31, 70) do not count.
+level is computed only when every compulsory subject has its mark and six scored ones are left to count; which optional
+subjects count is an option.  The arithmetic of marks stands in `rules_marks`.
 """
 
+import re
+from functools import lru_cache
 from typing import Any
 
 from gateway.errors import Problem
+from gateway.intake.rules_marks import LEVELS, TENTHS, adjusted_level, component_problems, expected_year, study_level
+from gateway.intake.rules_options import USUAL, Options
 from gateway.intake.values import folded
 from gateway.national.schema import code_lists
 
+__all__ = ["adjusted_level", "expected_year", "judge", "study_level"]
+
 Body = dict[str, Any]
 Subjects = dict[str, dict[str, Any]]
+Levels = frozenset[str]
+Kind = tuple[bool, bool, int]
+"""Of a subject: judged by comment, counted for a level, and what any mark of it adds to a tally."""
+Mark = str | None
+Sheet = tuple[tuple[Problem, ...], int, int, int, bool]
+"""Findings, the tallies of both terms and the year, and whether there was a retest."""
+Marks = tuple[list[int], list[bool], bool]
+"""Scored marks in tenths, passed comment subjects, and whether no compulsory subject is missing."""
 
 COMPULSORY: dict[str, frozenset[str]] = {
     "03": frozenset({"19", "15", "69", "26", "05", "66", "27", "32", "88", "97", "91", "99"}),
@@ -23,10 +38,6 @@ COMMENT: dict[str, frozenset[str]] = {
 }
 _ELECTIVES_THPT = frozenset({"41", "100", "35", "36", "37", "46", "38", "29", "30"})
 _ELECTIVES_DUE = 4
-_OPTIONAL = frozenset({"14", "31", "70"})
-_TENTHS = {f"{tenths // 10}.{tenths % 10}": tenths for tenths in range(101)}
-_RANK = {"CĐ": 0, "Đ": 1, "K": 2, "T": 3}
-_LEVELS = ("CĐ", "Đ", "K", "T")
 _ENOUGH = 6
 _CONDUCT = {  # term 2 → term 1 → year (SR-6)
     "T": {"T": "T", "K": "T", "Đ": "K", "CĐ": "K"},
@@ -39,37 +50,68 @@ _PERIODS = (
     ("mark_term2", "study_result_term2"),
     ("mark_year", "study_result_year"),
 )
+_BITS, _COUNTER = 8, 0xFF
+_BOUNDS = (80, 65, 50, 35, 0)
+_PASSED, _FAILED_COMMENT, _ELECTIVE, _DUE_SCORED, _DUE_COMMENT = range(5, 10)
+_KINDS = 10
+_ONE = tuple(1 << _BITS * kind for kind in range(_KINDS))
+"""How many marks of a kind: eight bits each, for a level has fewer than 255 subjects."""
 _STUDY = tuple(field for _, field in _PERIODS)
+_MARKS = ("mark_term1", "mark_term2", "mark_year", "mark_retest")
 _MOST_ABSENCES = 45
+_HIGHEST_TOTAL = 300
+"""The dictionary's bound; 0 is sent as nothing (DQ-35)."""
+_FAILED: Levels = frozenset({"CĐ"})
+_GOOD_PUPIL = re.compile(r"(?<!thi )(?<!giai )hoc sinh gioi(?! (?:cap|quoc gia|mon|tinh|huyen|thanh pho)\b)")
+"""The award, and not a prize of a contest of that name (kì thi học sinh giỏi cấp tỉnh)."""
 
 
-def judge(body: Body, facts: dict[str, Any], refused: frozenset[str]) -> list[Problem]:
-    """Findings of SR-2 … SR-12, DQ-30, 32, 36 and 40 on a record of a known secondary grade."""
+def judge(body: Body, facts: dict[str, Any], refused: frozenset[str], options: Options = USUAL) -> list[Problem]:
+    """Findings of SR-1 … SR-10 and SR-12, DQ-11, 30, 32, 36 and 40 on a record of a known secondary grade."""
     results, level = body["results"], body["education_level"]
     rows: list[dict[str, Any]] = results["subjects"]
-    found = _codes(rows, level)
+    found = [*_codes(tuple([row.get("subject_code") for row in rows]), level)]
     subjects: Subjects = {row["subject_code"]: row for row in rows if row.get("subject_code")}
-    missing = _missing_subjects(subjects, level, refused)
-    found += missing
+    if body.get("disability_not_assessed") is not True:  # a pupil who is not assessed may have no rows at all
+        found += _missing_subjects(subjects, level, refused)
     if body.get("disability_not_assessed") is False:
         found += [Problem("DQ-36", f, "SR-12") for f in _STUDY if results.get(f) is None and f not in refused]
-    for code, row in subjects.items():
-        found += _subject(code, row, level)
-    for mark, field in _PERIODS:
-        found += _study(results.get(field), field, _marks(subjects, level, mark))
+    uncounted = options.uncounted
+    sheets = [
+        _sheet(
+            _kind(code, level, uncounted),
+            row.get("mark_term1"),
+            row.get("mark_term2"),
+            row.get("mark_year"),
+            row.get("mark_retest"),
+        )
+        for code, row in subjects.items()
+    ]
+    for code, sheet in zip(subjects, sheets, strict=True):
+        if sheet[0]:
+            found += [Problem(p.code, f"subjects[{code}].{p.field}", p.rule) for p in sheet[0]]
+    totals = (sum([one[1] for one in sheets]), sum([one[2] for one in sheets]), sum([one[3] for one in sheets]))
+    for total, field in zip(totals, _STUDY, strict=True):
+        stated = results.get(field)
+        if stated is not None and not _may_be(stated, total, level):
+            found.append(Problem("DQ-38", field, "SR-4"))
+    if facts.get("components"):
+        found += component_problems(subjects, facts["components"])
     found += _conduct(results)
-    found += _after_summer(results)
-    found += _promotion(body, results, facts)
-    found += _award(body, results, subjects)
+    retests = True in [sheet[4] for sheet in sheets]
+    after = _after_retest(results, subjects if retests else {}, level, options)
+    found += _after_summer(results, after)
+    found += _promotion(body, results, facts, after)
+    found += _award(body, results, subjects, options)
     return found + _absences(results, facts)
 
 
-def _codes(rows: list[dict[str, Any]], level: str) -> list[Problem]:
+@lru_cache(maxsize=1_024)
+def _codes(codes: tuple[str | None, ...], level: str) -> tuple[Problem, ...]:
     """DQ-30: the same number is another subject at another level; a subject stands once."""
     known = code_lists()["subject_thcs" if level == "03" else "subject_thpt"]
-    codes = [row.get("subject_code") for row in rows]
     wrong = [i for i, code in enumerate(codes) if code is not None and (code not in known or code in codes[:i])]
-    return [Problem("DQ-30", f"subjects[#{index}].subject_code") for index in wrong]
+    return tuple(Problem("DQ-30", f"subjects[#{index}].subject_code") for index in wrong)
 
 
 def _missing_subjects(subjects: Subjects, level: str, refused: frozenset[str]) -> list[Problem]:
@@ -85,91 +127,86 @@ def _missing_subjects(subjects: Subjects, level: str, refused: frozenset[str]) -
     return found
 
 
-def _subject(code: str, row: dict[str, Any], level: str) -> list[Problem]:
-    """One subject's marks against its kind and each other (SR-2, SR-3, SR-8, SR-10)."""
-    path = f"subjects[{code}]."
-    first, second, year, retest = (row.get(f) for f in ("mark_term1", "mark_term2", "mark_year", "mark_retest"))
+@lru_cache(maxsize=1_024)
+def _kind(code: str, level: str, uncounted: frozenset[str]) -> Kind:
     comment = code in COMMENT[level]
+    adds = _ONE[_ELECTIVE] if code in _ELECTIVES_THPT else 0
+    if code in COMPULSORY[level]:
+        adds += _ONE[_DUE_COMMENT if comment else _DUE_SCORED]
+    return comment, code not in uncounted, adds
+
+
+@lru_cache(maxsize=16_384)
+def _sheet(kind: Kind, first: Mark, second: Mark, year: Mark, retest: Mark) -> Sheet:
+    """What is wrong with one subject's marks, and how they count in each period: the same for the same marks."""
+    problems = tuple(_subject(kind[0], first, second, year, retest))
+    return problems, _tally(kind, first), _tally(kind, second), _tally(kind, year), retest is not None
+
+
+def _subject(comment: bool, first: Mark, second: Mark, year: Mark, retest: Mark) -> list[Problem]:
+    """One subject's marks against its kind and each other (SR-2, SR-3, SR-8, SR-10); fields are those of the row."""
     found = []
-    for field in ("mark_term1", "mark_term2", "mark_year", "mark_retest"):
-        mark = row.get(field)
-        if mark is not None and mark != "M" and (mark in _TENTHS) == comment:
-            found.append(Problem("DQ-11", path + field))
+    for field, mark in zip(_MARKS, (first, second, year, retest), strict=True):
+        if mark is not None and mark != "M" and (mark in TENTHS) == comment:
+            found.append(Problem("DQ-11", field))
     if found:
         return found
     exempt = [mark == "M" for mark in (first, second, year) if mark is not None]
     if any(exempt) and not all(exempt):
-        found.append(Problem("DQ-39", path + "mark_year", "SR-10"))
+        found.append(Problem("DQ-39", "mark_year", "SR-10"))
     elif comment and second is not None and year is not None and year != second:
-        found.append(Problem("DQ-37", path + "mark_year", "SR-3"))
+        found.append(Problem("DQ-37", "mark_year", "SR-3"))
     elif not comment and year is not None and expected_year(first, second) not in {None, year}:
-        found.append(Problem("DQ-37", path + "mark_year", "SR-2"))
-    if retest is not None and year is not None and not (year == "CĐ" or _TENTHS.get(year, 100) < 50):
-        found.append(Problem("DQ-39", path + "mark_retest", "SR-8"))
+        found.append(Problem("DQ-37", "mark_year", "SR-2"))
+    if retest is not None and year is not None and not (year == "CĐ" or TENTHS.get(year, 100) < 50):
+        found.append(Problem("DQ-39", "mark_retest", "SR-8"))
     return found
 
 
-def expected_year(first: str | None, second: str | None) -> str | None:
-    """The year average (term 1 + 2 × term 2) / 3, one decimal, half up (SR-2); None without two marks."""
-    one, two = _TENTHS.get(first or ""), _TENTHS.get(second or "")
-    if one is None or two is None:
+def _tally(kind: Kind, mark: Mark) -> int:
+    """One mark as an addend: a sum of them tells how many marks stand where (`_BOUNDS` and what follows them)."""
+    _, counted, adds = kind
+    if mark is None:
+        return 0
+    if mark == "M" or not counted:
+        return adds
+    if mark not in TENTHS:
+        return adds + _ONE[_PASSED if mark == "Đ" else _FAILED_COMMENT]
+    return adds + _ONE[next(place for place, bound in enumerate(_BOUNDS) if TENTHS[mark] >= bound)]
+
+
+@lru_cache(maxsize=8_192)
+def _marks(total: int, level: str) -> Marks | None:
+    """What counts for the level of a period whose tallies are *total*; None where it is not computable at all.
+
+    A level depends only on how many marks reach which of the bounds, so each mark stands for its bound.  Of a
+    compulsory subject without a mark the best is assumed, and *certain* is False: no level is computed then, only one
+    above what the other marks still allow is noticed.
+    """
+    counts = [total >> shift & _COUNTER for shift in range(0, _BITS * _KINDS, _BITS)]
+    scored = [bound for bound, times in zip(_BOUNDS, counts, strict=False) for _ in range(times)]
+    comments = len(COMPULSORY[level] & COMMENT[level]) - counts[_DUE_COMMENT]
+    best = len(COMPULSORY[level] - COMMENT[level]) - counts[_DUE_SCORED]
+    if level == "04":
+        best += max(0, _ELECTIVES_DUE - counts[_ELECTIVE])
+    if len(scored) + best < _ENOUGH:
         return None
-    tenths = (2 * (one + 2 * two) + 3) // 6
-    return f"{tenths // 10}.{tenths % 10}"
+    passed = [True] * (counts[_PASSED] + comments) + [False] * counts[_FAILED_COMMENT]
+    return [*scored, *[100] * best], passed, not comments and not best
 
 
-def _marks(subjects: Subjects, level: str, field: str) -> tuple[list[int], list[bool]] | None:
-    """Scored marks in tenths and passed comment subjects of a period; None when a compulsory one is missing."""
-    scored, passed = [], []
-    for code in COMPULSORY[level]:
-        if subjects.get(code, {}).get(field) is None:
-            return None
-    electives = 0
-    for code, row in subjects.items():
-        mark = row.get(field)
-        electives += code in _ELECTIVES_THPT and mark is not None
-        if mark is None or mark == "M" or code in _OPTIONAL:
-            continue
-        if mark in _TENTHS:
-            scored.append(_TENTHS[mark])
-        else:
-            passed.append(mark == "Đ")
-    return None if level == "04" and electives < _ELECTIVES_DUE else (scored, passed)
+def possible_levels(marks: Marks) -> Levels:
+    """The levels that do not contradict *marks*: the plain and the adjusted one (art. 9.3), or all up to the best."""
+    scored, passed, certain = marks
+    best = adjusted_level(scored, passed)
+    return frozenset({study_level(scored, passed), best} if certain else LEVELS[: LEVELS.index(best) + 1])
 
 
-def study_level(scored: list[int], passed: list[bool]) -> str:
-    """T, K, Đ or CĐ by SR-4 (art. 9.2)."""
-    failed = passed.count(False)
-    lowest = min(scored, default=100)
-    if failed == 0 and lowest >= 65 and _at_least(scored, 80):
-        return "T"
-    if failed == 0 and lowest >= 50 and _at_least(scored, 65):
-        return "K"
-    return "Đ" if failed <= 1 and lowest >= 35 and _at_least(scored, 50) else "CĐ"
-
-
-def _at_least(scored: list[int], tenths: int) -> bool:
-    return sum(mark >= tenths for mark in scored) >= min(_ENOUGH, len(scored))
-
-
-def adjusted_level(scored: list[int], passed: list[bool]) -> str:
-    """The level after art. 9.3 (SR-5): one step up when a single subject costs two levels or more from T or K."""
-    plain = study_level(scored, passed)
-    best = plain
-    for index in range(len(scored)):
-        best = max(best, study_level([*scored[:index], 100, *scored[index + 1 :]], passed), key=_RANK.__getitem__)
-    if False in passed:
-        index = passed.index(False)
-        best = max(best, study_level(scored, [*passed[:index], True, *passed[index + 1 :]]), key=_RANK.__getitem__)
-    return _LEVELS[_RANK[plain] + 1] if _RANK[best] - _RANK[plain] >= 2 else plain
-
-
-def _study(stated: str | None, field: str, marks: tuple[list[int], list[bool]] | None) -> list[Problem]:
-    if stated is None or marks is None:
-        return []
-    if stated == study_level(*marks) or stated == adjusted_level(*marks):
-        return []
-    return [Problem("DQ-38", field, "SR-4")]
+@lru_cache(maxsize=32_768)
+def _may_be(stated: str, total: int, level: str) -> bool:
+    """SR-4 and SR-5: the plain level and the one adjusted by art. 9.3 are both accepted."""
+    marks = _marks(total, level)
+    return marks is None or stated == study_level(marks[0], marks[1]) or stated in possible_levels(marks)
 
 
 def _conduct(results: Body) -> list[Problem]:
@@ -181,35 +218,70 @@ def _conduct(results: Body) -> list[Problem]:
     return [Problem("DQ-38", "conduct_result_year", "SR-6")]
 
 
-def _after_summer(results: Body) -> list[Problem]:
+def _after_retest(results: Body, subjects: Subjects, level: str, options: Options) -> Levels | None:
+    """SR-8: the study levels that the retest marks in place of the year marks allow; None where nothing can be said.
+
+    Without any retest mark, and then without *subjects*, the year's level stands.
+    """
+    if not subjects:
+        year = results.get("study_result_year")
+        return None if year is None else frozenset({year})
+    total = sum(
+        _tally(_kind(code, level, options.uncounted), row.get("mark_retest") or row.get("mark_year"))
+        for code, row in subjects.items()
+    )
+    marks = _marks(total, level)
+    return None if marks is None else possible_levels(marks)
+
+
+def _after_summer(results: Body, after: Levels | None) -> list[Problem]:
+    """SR-8: a level after retest or summer stands only beside a year level of CĐ, and follows from the retest marks."""
     pairs = {"study_result_after_retest": "study_result_year", "conduct_result_after_summer": "conduct_result_year"}
     wrong = [late for late, year in pairs.items() if results.get(late) and results.get(year) in {"T", "K", "Đ"}]
+    stated = results.get("study_result_after_retest")
+    if not wrong and stated is not None and after is not None and stated not in after:
+        wrong = ["study_result_after_retest"]
     return [Problem("DQ-39", field, "SR-8") for field in wrong]
 
 
-def _promotion(body: Body, results: Body, facts: dict[str, Any]) -> list[Problem]:
+def _promotion(body: Body, results: Body, facts: dict[str, Any], after: Levels | None) -> list[Problem]:
     """SR-7: promotion needs study and conduct Đ or better and at most 45 absences."""
     if not body.get("promoted"):
         return []
-    study = results.get("study_result_after_retest") or results.get("study_result_year")
+    stated = results.get("study_result_after_retest")
+    study = after if stated is None else frozenset({stated})
     conduct = results.get("conduct_result_after_summer") or results.get("conduct_result_year")
     absences = _total(results, facts)
-    if "CĐ" in {study, conduct} or (absences is not None and absences > _MOST_ABSENCES):
+    if study == _FAILED or conduct == "CĐ" or (absences is not None and absences > _MOST_ABSENCES):
         return [Problem("DQ-39", "promoted", "SR-7")]
     return []
 
 
-def _award(body: Body, results: Body, subjects: Subjects) -> list[Problem]:
+def _award(body: Body, results: Body, subjects: Subjects, options: Options) -> list[Problem]:
     """SR-9, on the year's results."""
-    text = folded(body.get("award_text") or "")
-    excellent, good = "hoc sinh xuat sac" in text, "hoc sinh gioi" in text
+    if not body.get("award_text"):
+        return []
+    text = folded(body["award_text"])
+    excellent, good = "hoc sinh xuat sac" in text, _GOOD_PUPIL.search(text) is not None
     if not (excellent or good):
         return []
     both = results.get("study_result_year") == "T" and results.get("conduct_result_year") == "T"
-    marks = [_TENTHS.get(row.get("mark_year") or "", 0) for code, row in subjects.items() if code not in _OPTIONAL]
-    if both and (not excellent or sum(mark >= 90 for mark in marks) >= _ENOUGH):
+    counted = (row for code, row in subjects.items() if code not in options.uncounted)
+    high = sum(TENTHS.get(row.get("mark_year") or "", 0) >= 90 for row in counted)
+    if both and (not excellent or high >= _ENOUGH):
         return []
     return [Problem("DQ-39", "award_text", "SR-9")]
+
+
+def fill_total(results: Body, facts: dict[str, Any]) -> bool:
+    """DQ-40: an empty absence total becomes the sum of its parts, before anything is judged; True where it did."""
+    excused, unexcused = facts.get("absences_excused"), facts.get("absences_unexcused")
+    if results.get("absences_total") is None and excused is not None and unexcused is not None:
+        total = excused + unexcused
+        if 0 < total <= _HIGHEST_TOTAL:
+            results["absences_total"] = total
+            return True
+    return False
 
 
 def _total(results: Body, facts: dict[str, Any]) -> Any:

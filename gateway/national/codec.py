@@ -18,12 +18,15 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastavro import schemaless_reader, schemaless_writer
 from fastavro.validation import ValidationError, validate
 
-from gateway.national import schema
+from gateway.national import schema, writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 Json = dict[str, Any]
 
@@ -87,6 +90,7 @@ def _whole(text: str) -> Json:
 
 _BODY = schema.part(schema.current(schema.MAPPED).text, "body")
 _EVIDENCE = schema.part(schema.current(schema.MAPPED).text, "evidence")
+_write_body = writer.writer_of(_BODY)
 _MAPPED_ID = schema.current(schema.MAPPED).schema_id
 _RECORD_ID = schema.current(schema.RECORD).schema_id
 _RECEIPT_ID = schema.current(schema.RECEIPT).schema_id
@@ -103,13 +107,27 @@ def encode_body(body: Json | None) -> bytes:
         return _NULL
     results = body.get("results") or {}
     level = schema.level_of(body.get("education_level", ""))
+    # A named branch spares fastavro the validation of both (and its guess).
+    datum = body | {"results": (_BRANCH[level], results)}
+    quick = writer.attempt(_write_body, datum)
+    if quick is not None:
+        return _VALUE + quick
     # fastavro writes any object as its truth: a missing answer would become "no", and the text "false" a "yes".
     wrong = [name for name in _FLAGS["common"] if not isinstance(body.get(name), bool)]
     wrong += [name for name in _FLAGS[level] if not isinstance(results.get(name), bool)]
     if wrong:
         raise Unencodable("body", tuple(wrong))
-    # A named branch spares fastavro the validation of both (and its guess).
-    return _VALUE + _write("body", _BODY, body | {"results": (_BRANCH[level], results)})
+    return _VALUE + _write("body", _BODY, datum)
+
+
+def body_schema() -> Json:
+    """The body's record type, as fastavro parsed it."""
+    return _BODY
+
+
+def results_branch(level: schema.Level) -> str:
+    """The full name of a level's results."""
+    return _BRANCH[level]
 
 
 def content_hash(body_bytes: bytes) -> str:
@@ -164,7 +182,8 @@ def decode_record(value: bytes) -> Json:
 def encode_receipt(receipt: Json) -> bytes:
     """A value for vendor.<v>.receipts."""
     layout = _layout(_RECEIPT_ID)
-    return layout.prefix + _write("receipt", layout.whole, receipt)
+    quick = writer.attempt(_writer(_RECEIPT_ID), receipt)
+    return layout.prefix + (_write("receipt", layout.whole, receipt) if quick is None else quick)
 
 
 def decode_receipt(value: bytes) -> Json:
@@ -173,7 +192,16 @@ def decode_receipt(value: bytes) -> Json:
 
 
 def _headed(schema_id: int, head: Json) -> bytes:
-    return _layout(schema_id).prefix + _write("head", _head_of(schema_id), head)
+    head_schema = _head_of(schema_id)
+    quick = writer.attempt(_writer(schema_id), head)
+    return _layout(schema_id).prefix + (_write("head", head_schema, head) if quick is None else quick)
+
+
+@cache
+def _writer(schema_id: int) -> Callable[[Mapping[str, Any]], bytes]:
+    """The generated writer of a schema's head, or of the whole where it has none."""
+    layout = _layout(schema_id)
+    return writer.writer_of(layout.head or layout.whole)
 
 
 def _head_of(schema_id: int) -> Json:

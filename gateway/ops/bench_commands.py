@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.ops.supervisor import Plan, Supervisor
-from gateway.sandbox.bench import Figure, bench_e2e, bench_intake
+from gateway.sandbox.bench import Figure, bench_e2e
+from gateway.sandbox.bench_deliver import bench_deliver
+from gateway.sandbox.bench_intake import USUAL, VARIANTS, bench_intake
 
 bench_app = typer.Typer(no_args_is_help=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a variant.")]
@@ -22,10 +24,24 @@ def register(app: typer.Typer) -> None:
 
 @bench_app.command("intake")
 def intake(
-    records: Annotated[int, typer.Option(help="Records a variant.", min=100)] = 20_000, *, as_json: JsonOption = False
+    records: Annotated[int, typer.Option(help="Records a variant.", min=100)] = 40_000,
+    variant: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(VARIANTS)}; may be repeated.")] = None,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Intake of full records through real Kafka, exactly once: records a core-second of the worker."""
-    _show(bench_intake(records, _workers), as_json=as_json)
+    if unknown := set(variant or ()) - VARIANTS.keys():
+        message = f"no variant {', '.join(sorted(unknown))}; there are {', '.join(VARIANTS)}"
+        raise typer.BadParameter(message)
+    _show(bench_intake(records, _workers, variant or USUAL), as_json=as_json)
+
+
+@bench_app.command("deliver")
+def deliver(
+    records: Annotated[int, typer.Option(help="Records a variant.", min=100)] = 20_000, *, as_json: JsonOption = False
+) -> None:
+    """Delivery of full records in batches of 500 and one a request, to a target that accepts at once."""
+    _show(bench_deliver(records, _workers), as_json=as_json)
 
 
 @bench_app.command("e2e")

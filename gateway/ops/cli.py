@@ -12,7 +12,9 @@ from rich.markup import escape
 from gateway.errors import GatewayError
 from gateway.ops import (
     bench_commands,
+    check_commands,
     connector_commands,
+    identity_commands,
     operator_commands,
     run_commands,
     schema_commands,
@@ -30,8 +32,9 @@ setup_commands.register(app)
 operator_commands.register(app)
 bench_commands.register(app)
 app.add_typer(schema_commands.app, name="schema", help="The national Avro schema.")
-app.add_typer(connector_commands.app, name="connector", help="Vendors' connectors: list, lint, test.")
-app.command("check", help="A vendor's dry run of payload files, offline.")(connector_commands.check_command)
+app.add_typer(connector_commands.app, name="connector", help="Vendors' connectors: make, check, test and compare them.")
+app.add_typer(identity_commands.app, name="identity", help="Pupils' identities.")
+app.command("check", help="A vendor's dry run of payload files, offline.")(check_commands.check_command)
 
 
 def main() -> None:

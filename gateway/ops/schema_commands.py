@@ -14,6 +14,7 @@ import typer
 
 from gateway.edges.schema_registry import BundledIdConflict, Refused, Registered, SchemaRegistry, Unavailable
 from gateway.national import compatibility, generate, schema
+from gateway.ops import kit_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,7 @@ def _breaches() -> Iterator[str]:
     for file, text in generate.generated().items():
         if (schema.SCHEMAS / "avro" / file).read_text(encoding="utf-8") != text:
             yield f"{file}: not what the dictionary gives; run python -m gateway.national.generate"
+    yield from (f"{file}: has fallen behind; run hocba connector generate" for file in kit_documents.drift())
     for name in sorted({entry.name for entry in schema.bundled().values()}):
         released = [json.loads(entry.text) for entry in schema.bundled().values() if entry.name == name]
         yield from compatibility.check_all(released, json.loads(schema.working_text(name)))

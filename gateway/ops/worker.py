@@ -19,6 +19,7 @@ from typing import Final
 import uvloop
 
 from gateway.config import Config, load_config
+from gateway.edges.kafka_start import until_reachable
 from gateway.edges.ledger import hold_while_down, pending_migrations
 from gateway.edges.schema_registry import refuse_other_ids
 from gateway.edges.telemetry import configure_logs, logger
@@ -86,8 +87,10 @@ async def work(stage: str, config: Config) -> None:
         log.warning("schema registry unavailable, starting with the bundled ids", reason=away.reason)
     if stage != "intake":  # intake needs no database
         await check_migrations(config.ledger.url)
+    await until_reachable(config.kafka, stop)
     log.info("worker starts", pid=os.getpid())
-    await run(config, stop)
+    if not stop.is_set():
+        await run(config, stop)
     log.info("worker drained")
 
 

@@ -15,15 +15,12 @@ from random import Random
 from typing import Any, Final
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from gateway.config import Config
 from gateway.edges import ledger
 from gateway.edges.clock import monotonic_s, now_ms
 from gateway.edges.connector_files import load_connectors
 from gateway.edges.kafka import Output, PlainProducer
-from gateway.edges.kafka_types import TopicPartition
 from gateway.record import record_id, vendor_topic
 from gateway.sandbox.demo_kills import Workers
 from gateway.sandbox.demo_setup import SLOTS, Addresses, Layout, prepare_topics, write_config
@@ -38,7 +35,6 @@ from gateway.sandbox.vendors import PROGRAMME, SCHOOL_YEAR, registry_entry
 CHUNK: Final = 200
 LATENCY_RATE: Final = 500
 LATENCY_S: Final = 10
-WARM_SHARE: Final = 0.1
 DEADLINE_S: Final = 600.0
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 LEVEL: Final = {"vnedu": "secondary", "hocba-xml": "primary"}
@@ -86,9 +82,9 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 def usage(pids: Iterable[int]) -> Usage:
-    """What *pids* have used so far, all threads (Linux)."""
+    """What *pids* and the processes they started have used so far, all threads (Linux)."""
     cpu_s = rss_mb = 0.0
-    for pid in pids:
+    for pid in _with_children(pids):
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
         cpu_s += (int(fields[11]) + int(fields[12])) / TICKS
         status = Path(f"/proc/{pid}/status").read_text("utf-8")
@@ -97,14 +93,17 @@ def usage(pids: Iterable[int]) -> Usage:
     return Usage(cpu_s, rss_mb)
 
 
-def bench_intake(records: int, make_workers: MakeWorkers) -> list[Figure]:
-    """Intake alone: a backlog in a vendor's topic, one worker, through real transactions to gateway.mapped."""
-    return asyncio.run(_with_stand(lambda stand: _intake(stand, records, make_workers)))
+def _with_children(pids: Iterable[int]) -> list[int]:
+    found = []
+    for pid in pids:
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")
+        found += [pid, *_with_children(int(child) for task in tasks for child in task.read_text("utf-8").split())]
+    return found
 
 
 def bench_e2e(records: int, make_workers: MakeWorkers) -> list[Figure]:
     """The whole way with every part on this machine: first latency at 500/s, then the rate of a backlog."""
-    return asyncio.run(_with_stand(lambda stand: _e2e(stand, records, make_workers)))
+    return asyncio.run(with_stand(lambda stand: _e2e(stand, records, make_workers)))
 
 
 class Stand(msgspec.Struct, frozen=True):
@@ -115,7 +114,8 @@ class Stand(msgspec.Struct, frozen=True):
     neighbours: dict[str, Simulator]
 
 
-async def _with_stand(measure: Callable[[Stand], Any]) -> list[Figure]:
+async def with_stand(measure: Callable[[Stand], Any]) -> list[Figure]:
+    """Measure on fresh embedded servers with the simulated neighbours."""
     folder = fresh_folder(default_data_dir())
     try:
         with embedded_servers(progress=_tell) as servers:
@@ -166,7 +166,7 @@ def _prepared(pupils: Sequence[Pupil], vendor: str) -> list[Prepared]:
     return prepared
 
 
-async def _publish(config: Config, prepared: Sequence[Prepared], *, per_second: int = 0) -> list[int]:
+async def publish(config: Config, prepared: Sequence[Prepared], *, per_second: int = 0) -> list[int]:
     """Send *prepared*; the wall-clock milliseconds at which each was handed to the broker."""
     outputs = [event.output for event in prepared]
     producer = PlainProducer(config.kafka)
@@ -184,52 +184,6 @@ async def _publish(config: Config, prepared: Sequence[Prepared], *, per_second: 
     finally:
         await producer.stop()
     return sent_ms
-
-
-async def _intake(stand: Stand, records: int, make_workers: MakeWorkers) -> list[Figure]:
-    figures = []
-    for number, (vendor, variant) in enumerate((("hocba-xml", "primary-xml"), ("vnedu", "secondary-full"))):
-        outputs = _prepared(_pupils(records, LEVEL[vendor], 10_000_000 * number), vendor)
-        size = sum(len(event.output.value) for event in outputs) / records
-        await _publish(stand.config, outputs)
-        workers = make_workers(stand.layout.config, stand.layout.state, {"intake": 1})
-        await workers.start()
-        try:
-            seconds, handled, used = await _drained(stand.config, vendor, records, workers)
-        finally:
-            await workers.stop()
-        figures.append(figure("intake", variant, handled, seconds, used, bytes_per_record=round(size)))
-    return figures
-
-
-async def _drained(config: Config, vendor: str, records: int, workers: Workers) -> tuple[float, int, Usage]:
-    """Seconds, records and usage between a tenth of the backlog and its end, by the group's committed offsets."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=config.kafka.bootstrap_servers)
-    await admin.start()
-    partitions = [TopicPartition(vendor_topic(vendor, "records"), slot) for slot in range(config.slots)]
-    group = f"{config.kafka.group_prefix}.intake"
-
-    async def committed() -> int:
-        try:
-            offsets = await admin.list_consumer_group_offsets(group, partitions=partitions)
-        except GroupCoordinatorNotAvailableError:  # the group's first member has not come yet
-            return 0
-        return sum(max(0, offset.offset) for offset in offsets.values())
-
-    try:
-        warm = await _reach(committed, max(1, int(records * WARM_SHARE)))
-        began_s, began = monotonic_s(), usage(workers.pids().values())
-        await _reach(committed, records)
-        return monotonic_s() - began_s, records - warm, usage(workers.pids().values()).since(began)
-    finally:
-        await admin.close()
-
-
-async def _reach(count: Callable[[], Any], goal: int) -> int:
-    async with asyncio.timeout(DEADLINE_S):
-        while (reached := int(await count())) < goal:  # noqa: ASYNC110  the broker has no event for it
-            await asyncio.sleep(0.02)
-    return reached
 
 
 async def _e2e(stand: Stand, records: int, make_workers: MakeWorkers) -> list[Figure]:
@@ -269,11 +223,11 @@ async def _effects(stand: Stand, goal: int) -> dict[str, float]:
 
 async def _latency(stand: Stand, outputs: Sequence[Prepared], workers: Workers) -> Figure:
     warm_up = outputs[: len(outputs) // 10]
-    await _publish(stand.config, warm_up, per_second=LATENCY_RATE)
+    await publish(stand.config, warm_up, per_second=LATENCY_RATE)
     await _effects(stand, len(warm_up))
     measured = outputs[len(warm_up) :]
     before, began_s = usage(workers.pids().values()), monotonic_s()
-    sent_ms = await _publish(stand.config, measured, per_second=LATENCY_RATE)
+    sent_ms = await publish(stand.config, measured, per_second=LATENCY_RATE)
     await _effects(stand, len(outputs))
     seconds = monotonic_s() - began_s
     sent = {output.record_id: at_ms for output, at_ms in zip(measured, sent_ms, strict=True)}
@@ -287,7 +241,7 @@ async def _latency(stand: Stand, outputs: Sequence[Prepared], workers: Workers) 
 
 async def _whole(stand: Stand, outputs: Sequence[Prepared], *, already: int, workers: Workers) -> Figure:
     before, began_s = usage(workers.pids().values()), monotonic_s()
-    await _publish(stand.config, outputs)
+    await publish(stand.config, outputs)
     reached = await _effects(stand, already + len(outputs))
     seconds = max(reached.values()) - began_s
     rates = {f"{name}_per_second": round(len(outputs) / (at - began_s), 1) for name, at in reached.items()}

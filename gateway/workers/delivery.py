@@ -29,6 +29,7 @@ from gateway.workers.delivery_lease import Lease
 from gateway.workers.delivery_records import Shelf
 from gateway.workers.delivery_send import BatchSender, Door, PacketSender, Reader
 from gateway.workers.delivery_slot import DeliverySlot, Parts
+from gateway.workers.suspects import Suspects, Ward
 
 STAGE: Final = "delivery"
 ORDERS_CHANNEL: Final = "hocba_orders"
@@ -53,6 +54,7 @@ class _Worker:
         self.target = target
         self.pool: Pool = make_pool(config.ledger.url, config.ledger.pool_size)
         self.producer = PlainProducer(config.kafka)
+        self.ward = Ward(config.kafka, f"deliver.{name}", self.producer)
         self.limit = asyncio.Semaphore(contract.concurrency)
         self.neighbours: list[DeliverySlot] = []
         self.bells = {slot: asyncio.Event() for slot in range(config.slots)}
@@ -77,6 +79,7 @@ class _Worker:
             producer=self.producer,
             bell=self.bells[slot.number],
             neighbours=self.neighbours,
+            suspects=Suspects(self.ward, slot, config.delivery.window_records),
         )
         await DeliverySlot(parts, slot).run()
 

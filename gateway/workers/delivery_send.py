@@ -15,7 +15,7 @@ from gateway.delivery.effects import BuildPacket, Poll, RebuildPacket, SendBatch
 from gateway.delivery.events import Answered, Event, PacketBuilt, PacketRebuilt, Polled, Submitted, Uploaded
 from gateway.delivery.values import Entry
 from gateway.edges.delivery_stream import read_records
-from gateway.edges.failpoints import failpoint
+from gateway.edges.failpoints import failpoint, record_failpoint
 from gateway.edges.kafka_types import TopicPartition
 from gateway.edges.target_contract import PacketContract
 from gateway.edges.targets import encode_packet
@@ -75,6 +75,8 @@ class Reader:
             partition = TopicPartition(NATIONAL_TOPIC, self.shelf.partition)
             found = await read_records(self.kafka, partition, missing)
             values |= {offset: record.value or b"" for offset, record in found.items()}
+        for value in values.values():
+            record_failpoint("delivery.record", value)
         return values
 
     async def claimed(self, claim: Mapping[str, Any]) -> bytes:

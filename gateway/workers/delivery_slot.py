@@ -6,10 +6,15 @@
 Nothing decides beside the machine and nothing writes beside the pump; requests are tasks, and no loop waits for one.
 A reading of the ledger is heard before the next write is made, so the machine's knowledge is never older than the
 ledger's it was merged with.
+
+After an unclean end the first records are suspects (suspects.py): each run of them is given to the machine alone, and
+the next one when it is settled or parked, or after PASS_S: a killer kills when it is decoded, at once, and what waits
+for its target must not hold the others.
 """
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,7 +41,7 @@ from gateway.delivery.events import Answered, Event, LaneLoaded, Received, Revok
 from gateway.delivery.machine import Machine
 from gateway.delivery.values import Entry, Settings
 from gateway.edges.clock import dice, monotonic_s, now_ms
-from gateway.edges.delivery_ledger import DeliveryLedger, Flush
+from gateway.edges.delivery_ledger import DeliveryLedger, Flush, Origin
 from gateway.edges.delivery_stream import commit
 from gateway.edges.failpoints import failpoint
 from gateway.edges.kafka import AssignedSlot, Output, PlainProducer
@@ -47,6 +52,7 @@ from gateway.record import receipt_partition, vendor_topic
 from gateway.workers.delivery_lease import Lease
 from gateway.workers.delivery_records import Foreign, Receipts, Shelf, entry_of
 from gateway.workers.delivery_send import BatchSender, PacketSender, Reader
+from gateway.workers.suspects import Suspects, quarantined
 
 FETCH_RECORDS: Final = 500
 FETCH_MS: Final = 200
@@ -54,6 +60,7 @@ COMMIT_S: Final = 0.2
 ORDERS_S: Final = 1.0
 OUTBOX_RECORDS: Final = 1_000
 FLUSH_ROWS: Final = 2_000
+PASS_S: Final = 5.0
 DRAIN_SHARE: Final = 0.6
 """Of the drain budget: for answers under way; the rest is for writing, committing and handing back."""
 
@@ -67,6 +74,7 @@ class _Fetched:
     records: Sequence[Record]
     position: int
     heard: asyncio.Event
+    killers: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,7 @@ class Parts:
     producer: PlainProducer
     bell: asyncio.Event
     neighbours: list["DeliverySlot"]
+    suspects: Suspects
 
 
 @dataclass(slots=True)
@@ -117,6 +126,7 @@ class DeliverySlot:
         self._inbox: asyncio.Queue[Event | _Failed | _DrainOver] = asyncio.Queue()
         self._pump = _Pump()
         self._room = asyncio.Event()
+        self._moved = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._commit_to = -1
@@ -134,6 +144,7 @@ class DeliverySlot:
         if isinstance(parts.sender, PacketSender):
             parts.sender.hashes.update(taken.hashes)
         await self._slot.seek_committed()
+        await parts.suspects.take_over()
         log.info(
             "slot taken over",
             stage="delivery",
@@ -151,6 +162,7 @@ class DeliverySlot:
                 self._spawn(work)
             self._spawn(parts.lease.keep())
             await self._loop()
+            await parts.suspects.leave()
         finally:
             parts.neighbours.remove(self)
             await self._end()
@@ -198,6 +210,7 @@ class DeliverySlot:
                 self._pump.jobs.put_nowait(effect)
             case Commit(offset=offset):
                 self._commit_to = offset
+                self._moved.set()
                 self._parts.shelf.passed(offset)
             case PauseFetch():
                 self._room.clear()
@@ -262,6 +275,7 @@ class DeliverySlot:
 
     async def _fetch(self) -> None:
         """Read on while there is room; markers without records move the position too."""
+        await self._parts.suspects.go_through(self._take, self._bury)
         partition = self._slot.partitions[0]
         position = -1
         most = min(FETCH_RECORDS, self._parts.settings.window_records)
@@ -278,6 +292,25 @@ class DeliverySlot:
             job = _Fetched(records, position, asyncio.Event())
             self._pump.jobs.put_nowait(job)
             await job.heard.wait()
+
+    async def _take(self, records: Sequence[Record]) -> None:
+        """Suspects, with nothing fetched behind them."""
+        await self._give(_Fetched(records, records[-1].offset + 1, asyncio.Event()))
+
+    async def _bury(self, record: Record, deaths: int) -> None:
+        """Park the record that kills this stage, unread, and keep it whole in quarantine."""
+        await self._parts.producer.send([quarantined(record, f"delivery:{self._parts.target}", deaths)])
+        await self._give(_Fetched([record], record.offset + 1, asyncio.Event(), frozenset({record.offset})))
+
+    async def _give(self, job: _Fetched) -> None:
+        await self._room.wait()
+        self._pump.jobs.put_nowait(job)
+        await job.heard.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PASS_S):
+                while self._commit_to < job.position and not self._slot.revoked.is_set():
+                    self._moved.clear()
+                    await self._moved.wait()
 
     async def _write(self) -> None:
         """The pump: one thing after the other at the ledger; writes that follow each other are one transaction."""
@@ -350,9 +383,12 @@ class DeliverySlot:
         known = await hold_while_down(lambda: self._parts.ledger.known(asked), "known versions")
         ours = {entry.offset for entry in entries}
         for record in job.records:
-            if record.offset in ours:
+            if record.offset in job.killers:  # its receipt must not be made from its bytes
+                place = Origin(None, record.topic, record.partition, record.offset, 0, record.timestamp)
+                self._parts.shelf.learn({record.offset: place})
+            elif record.offset in ours:
                 self._parts.shelf.keep(record)
-        self.tell(Received(entries, known, job.position))
+        self.tell(Received(entries, known, job.position, job.killers))
         job.heard.set()
 
     async def _quarantine(self, foreign: Sequence[Foreign]) -> None:

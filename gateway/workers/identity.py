@@ -3,7 +3,7 @@
     gateway.mapped ─► slot loop (identity_slot) ─► national.records, receipts      exactly once, one transaction a batch
                          │          ▲
                          ▼          │ answers
-                       ledger     resolver (identity_resolver) ─► pupil registry   beside the stream
+                       ledger     resolver (identity_resolver) ─► links: pupil registry, population database
 
 The stream asks caches only and never waits for one look-up; what is unknown waits in the ledger with its pupil's
 later records, and goes on by itself when the answer comes.
@@ -18,15 +18,19 @@ import psycopg
 
 from gateway.config import Config
 from gateway.edges import topics
+from gateway.edges.identity_link import Duty, Link
 from gateway.edges.identity_verdicts import VerdictStore
-from gateway.edges.kafka import AssignedSlot, SlotGroup
+from gateway.edges.kafka import AssignedSlot, PlainProducer, SlotGroup
 from gateway.edges.keys import load_keys
 from gateway.edges.ledger import make_pool
+from gateway.edges.population_registry import PopulationRegistry, open_population
 from gateway.edges.pupil_registry import PupilRegistry
 from gateway.edges.target_contract import read_credentials
+from gateway.errors import GatewayError
 from gateway.record import MAPPED_TOPIC
-from gateway.workers.identity_resolver import Registry, Resolver
+from gateway.workers.identity_resolver import Resolver
 from gateway.workers.identity_slot import STAGE, IdentitySlot, Shop
+from gateway.workers.suspects import Ward
 
 ORDERS_CHANNEL: Final = "hocba_orders"
 LISTEN_AGAIN_S: Final = 1.0
@@ -34,22 +38,26 @@ LISTEN_AGAIN_S: Final = 1.0
 
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Own identity slots until *stop*.  Raises GatewayError for a set-up that cannot work."""
-    registry = _registry(config)
+    registry, population = open_links(config)
     try:
-        await serve(config, registry, stop)
+        await serve(config, registry, population, stop)
     finally:
         await registry.aclose()
+        if population is not None:
+            await population.aclose()
 
 
-async def serve(config: Config, registry: Registry, stop: asyncio.Event) -> None:
-    """Own identity slots until *stop*, asking *registry*."""
+async def serve(config: Config, registry: Link, population: Link | None, stop: asyncio.Event) -> None:
+    """Own identity slots until *stop*, asking *registry*, and *population* if there is one."""
     await topics.check(config, ())
     keys = load_keys(Path(config.keys_file))
     pool = make_pool(config.ledger.url, config.ledger.pool_size)
     await pool.open(wait=False)
-    resolver = Resolver(registry, VerdictStore(pool, keys), config)
+    resolver = Resolver(registry, population, VerdictStore(pool, keys), config)
     bells = {slot: asyncio.Event() for slot in range(config.slots)}
-    shop = Shop(config, pool, keys, resolver, bells)
+    marker = PlainProducer(config.kafka)
+    await marker.start()
+    shop = Shop(config, pool, keys, resolver, bells, Ward(config.kafka, STAGE, marker))
 
     async def run_slot(slot: AssignedSlot) -> None:
         await IdentitySlot(shop, slot).run()
@@ -67,13 +75,29 @@ async def serve(config: Config, registry: Registry, stop: asyncio.Event) -> None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await marker.stop()
         await pool.close()
+
+
+def open_links(config: Config) -> tuple[PupilRegistry, PopulationRegistry | None]:
+    """The links of the chain, to be closed; raises GatewayError for a set-up that cannot work."""
+    return _registry(config), _population(config)
 
 
 def _registry(config: Config) -> PupilRegistry:
     settings = config.registry
     token = read_credentials(Path(settings.credentials_file))["token"]
-    return PupilRegistry(settings.url, token, purpose=settings.purpose, timeout_s=settings.timeout_s)
+    duty = Duty(settings.purpose, settings.officer, "registry")
+    return PupilRegistry(settings.url, token, duty, most=settings.batch_codes, timeout_s=settings.timeout_s)
+
+
+def _population(config: Config) -> PopulationRegistry | None:
+    """The one link behind the registry, if any is configured."""
+    links = config.identity.links
+    if len(links) > 1:
+        message = f"identity.links: one link can be asked behind the registry, not {len(links)}: {', '.join(links)}"
+        raise GatewayError(message)
+    return next((open_population(settings) for settings in links.values()), None)
 
 
 async def _listen(url: str, bells: Mapping[int, asyncio.Event]) -> None:

@@ -45,10 +45,12 @@ class Draft:
             case Out(version, verdict):
                 self._publish(item, version, verdict)
             case End(state):
-                self._tell(item.head, state, 1)
+                self._tell(item.head, state, item.event.seq)
             case Held(state, problems, row):
                 self.parkings[row.offset] = item.parking(row, state, problems[0])
-                self.receipts.append(receipt(item.head, Fate(state, 1, problems), slots=self.slots, at_ms=self.at_ms))
+                self.receipts.append(
+                    receipt(item.head, Fate(state, row.seq, problems), slots=self.slots, at_ms=self.at_ms)
+                )
             case _ as never:
                 assert_never(never)
 
@@ -86,6 +88,12 @@ class Draft:
                 return f"{state} {held.code}"
             case _ as never:
                 assert_never(never)
+
+    def moved(self, row: Row, anew: Output) -> str:
+        """*row* goes on under another pupil code; a word for what came of it."""
+        self.receipts.append(anew)
+        self.closings.append(Closing(row.offset, RELEASED))
+        return "addressed anew"
 
     def end(self, row: Row, head: dict[str, Any], state: State | None) -> None:
         """*row* ends in *state*; None where its event was published before."""

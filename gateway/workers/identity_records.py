@@ -16,7 +16,7 @@ from gateway.edges.kafka import Output, header
 from gateway.edges.kafka_types import Record
 from gateway.errors import GatewayError, Problem, receipt_problem
 from gateway.identity.plan import UNDECODABLE, Event, Row
-from gateway.identity.verdicts import Claim, Confirmed, claim_hash
+from gateway.identity.verdicts import Claim, Confirmed, claim_hash, word_of
 from gateway.identity.versions import Entry, Head
 from gateway.national import codec
 from gateway.record import (
@@ -27,6 +27,7 @@ from gateway.record import (
     H_OP,
     H_RECORD_ID,
     H_SCHOOL_YEAR,
+    H_SEQ,
     H_SOURCE,
     H_SPEC,
     H_TRACEPARENT,
@@ -63,7 +64,7 @@ _COPIED: Final = (
     "cause",
     "traceparent",
 )
-CONFIRMED, CANCEL = "confirmed", "cancel"
+CANCEL: Final = "cancel"
 TEMPORARY_CODE: Final = "DQ-24"
 _VENDORS: Final = "/vendors/"
 MOST_PROBLEMS: Final = 100
@@ -97,7 +98,13 @@ class Item:
         )
 
 
-def read(value: bytes, offset: int) -> Item | None:
+def first_seq(record: Record) -> int:
+    """The number of the first receipt of *record* here: 1, but for a record that was addressed anew."""
+    text = header(record, H_SEQ)
+    return int(text) if text.isdecimal() and len(text) <= 6 else 1
+
+
+def read(value: bytes, offset: int, seq: int = 1) -> Item | None:
     """The mapped record *value* at *offset* of its slot; None when it cannot be read or claims nobody."""
     try:
         head, rest = codec.split_mapped(value)
@@ -117,6 +124,7 @@ def read(value: bytes, offset: int) -> Item | None:
         entry=entry_of(head),
         holds=tuple(holds),
         claim_hash=None if claim is None else claim_hash(claim),
+        seq=seq,
     )
     return Item(event, claim, head, rest, value)
 
@@ -153,8 +161,8 @@ def published(record: Record) -> Published | None:
     return Published(head["record_id"], int(head["lane"], 16), Head(head["version"], entry_of(head)), record.offset)
 
 
-def unread(record: Record) -> Parking | None:
-    """The parked row (GW-04) of bytes that could not be read, made from headers; None when those are missing too."""
+def unread(record: Record, code: str = UNDECODABLE) -> Parking | None:
+    """The parked row of bytes that could not, or must not, be read, made from headers; None when those are missing."""
     names = (H_LANE, H_RECORD_ID, H_EVENT_ID, H_SOURCE, H_CONTENT_HASH, H_SCHOOL_YEAR, H_OP)
     given = {name: header(record, name) for name in names}
     if not all(given.values()) or not given[H_SOURCE].startswith(_VENDORS):
@@ -165,9 +173,9 @@ def unread(record: Record) -> Parking | None:
     except ValueError:
         return None
     return Parking(
-        row=Row(record.offset, record.offset, lane, given[H_RECORD_ID], None, UNDECODABLE),
+        row=Row(record.offset, record.offset, lane, given[H_RECORD_ID], None, code),
         state=State.PARKED,
-        problem=Problem(UNDECODABLE),
+        problem=Problem(code),
         event_id=given[H_EVENT_ID],
         vendor=given[H_SOURCE].removeprefix(_VENDORS),
         school_code="",
@@ -210,7 +218,7 @@ def national(item: Item, version: int, verdict: Confirmed | None, slot: int) -> 
     head = {name: item.head[name] for name in _COPIED}
     head["version"] = version
     head["citizen_id"] = verdict.citizen_id if verdict else None
-    head["verdict"] = CONFIRMED if verdict else CANCEL
+    head["verdict"] = word_of(verdict) if verdict else CANCEL
     warnings = verdict.warnings if verdict else ()
     head["warnings"] = [*item.head["warnings"], *({"code": w.code, "field": w.field, "rule": w.rule} for w in warnings)]
     value = codec.encode_record(head, item.rest, schema_id=codec.record_schema_id(item.value))

@@ -1,133 +1,145 @@
 """The resolver: look-ups beside the stream, so that a known pupil never waits for an unknown one.
 
-    ask(claim) ─► one pending entry a claim, one question a pupil code ─► batches of codes ─► registry
-                                                                               │ answer
-    batches and slots are told  ◄─ memory ◄─ ledger (verdict and audit) ◄──────┘
+    ask(claim) ─► one pending entry a claim, one question a pupil code ─► registry ─► chain ─► population database
+                                                                                        │            │
+    slots are told ◄─ memory ◄─ ledger (verdicts and audit, all that came meanwhile) ◄──┴────────────┘
 
-The rules: one question in flight for a code, however many claims and slots wait for it; an answer is in the ledger
-before anybody acts on it; an outage holds and is asked through with capped backoff for ever, no attempt is counted.
-A batch that the registry refuses is halved until the code it dislikes stands alone: that pupil parks (ID-02), the
-others are answered.  A registry that refuses one code after the other and answers none is taken for an outage.
+The rules: one question in flight for a pupil and link, however many claims and slots wait for it; an answer is in the
+ledger with its audit before anybody acts on it; what the answers say together is a table (``identity.chain``).
 The stream's wait belongs to the stream: a caller that gives up cancels nothing.
 """
 
 import asyncio
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 from gateway.config import Config
 from gateway.edges import clock
-from gateway.edges.identity_verdicts import Answer, Kept
+from gateway.edges.identity_link import Link
+from gateway.edges.identity_verdicts import Answer, Audit
 from gateway.edges.ledger import hold_while_down
-from gateway.edges.pupil_registry import RefusedLookup
-from gateway.edges.telemetry import logger
+from gateway.identity.cache import Kept, Lifetimes
+from gateway.identity.chain import AskPopulation, Known, People, Settled, after_population, after_registry
 from gateway.identity.plan import ClaimKey
-from gateway.identity.verdicts import Candidate, Claim, Confirmed, Verdict, compare
-from gateway.outcomes import Unavailable
+from gateway.identity.queue import Origin
+from gateway.identity.verdicts import Claim, Verdict, claim_hash, compare, word_of
+from gateway.workers.identity_line import Hearers, Line, Look
 
 MEMORY_VERDICTS: Final = 100_000
 MOST_PENDING: Final = 10_000
-CONCURRENT_REQUESTS: Final = 4
-BACKOFF_FIRST_S: Final = 0.2
-BACKOFF_CAP_S: Final = 5.0
-MOST_REFUSED: Final = 20
-"""Codes refused in a row, without one answer between, that may park: more is a fault of the registry, not of codes."""
+PURGE_EVERY_S: Final = 3600.0
+UNANSWERED: Final = "unanswered"
 
 Told = Callable[[int], None]
 """Called with the lane whose claim was answered."""
-
-log = logger(__name__)
-
-
-class Registry(Protocol):
-    """What the resolver asks: the registry edge, or its fake."""
-
-    async def lookup(
-        self, codes: Sequence[str], request_id: uuid.UUID
-    ) -> Mapping[str, Sequence[Candidate]] | Unavailable | RefusedLookup:
-        """Who stands behind each of *codes*."""
 
 
 class Store(Protocol):
     """Where verdicts are kept: the ledger, or its fake."""
 
-    async def known(self, keys: Sequence[ClaimKey], now: datetime) -> dict[ClaimKey, Kept]:
-        """The unexpired verdicts of *keys*."""
+    async def known(self, keys: Sequence[ClaimKey], since: datetime) -> dict[ClaimKey, Kept]:
+        """The verdicts of *keys* that expire after *since*."""
 
-    async def store(self, answers: Sequence[Answer], *, purpose: str, request_id: uuid.UUID, now: datetime) -> None:
-        """Keep *answers* and their audit."""
+    async def store(self, answers: Sequence[Answer], audits: Sequence[Audit], now: datetime) -> None:
+        """Keep *answers* and the audit of the look-ups, together."""
 
     async def forget(self, keys: Sequence[ClaimKey]) -> None:
         """Drop verdicts."""
+
+    async def purge(self, before: datetime) -> int:
+        """Drop what expired before then; the number dropped."""
 
 
 @dataclass(slots=True)
 class _Pending:
     claim: Claim
+    origin: Origin
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     told: list[Told] = field(default_factory=list)
+    asked: AskPopulation | None = None
+    is_with_registry: bool = True
 
 
 class Resolver:
-    """Looks claims up in batches and remembers the verdicts; shared by all slots of a process."""
+    """Looks claims up through the chain of links and remembers the verdicts; shared by all slots of a process."""
 
-    def __init__(self, registry: Registry, store: Store, config: Config) -> None:
-        self._registry = registry
+    def __init__(self, registry: Link, population: Link | None, store: Store, config: Config) -> None:
         self._store = store
-        self._settings = config.registry
-        self._confirmed = timedelta(days=config.identity.confirmed_days)
-        self._negative = timedelta(minutes=config.identity.negative_minutes)
+        self._lifetimes = _lifetimes(config)
         self._memory: OrderedDict[ClaimKey, Kept] = OrderedDict()
         self._pending: dict[ClaimKey, _Pending] = {}
         self._by_code: dict[str, list[ClaimKey]] = {}
-        self._queue: asyncio.Queue[str] = asyncio.Queue()
-        self._next_request_s = 0.0
-        self._failures = 0
-        self._refused = 0
+        self._by_person: dict[bytes, list[ClaimKey]] = {}
+        self._answers: dict[ClaimKey, Kept] = {}
+        self._audits: dict[Audit, None] = {}
+        self._to_settle = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        settings = config.registry
+        self._registry: Line[str] = Line(
+            registry,
+            settings.rate_per_s,
+            settings.counts,
+            Hearers(self._registry_answered, self._registry_unanswered, self._went_down),
+        )
+        self._population: Line[bytes] | None = None
+        if population is not None:
+            rate_per_s = next(iter(config.identity.links.values())).rate_per_s
+            hearers = Hearers(self._population_answered, self._population_unanswered, self._went_down)
+            self._population = Line(population, rate_per_s, "requests", hearers)
 
     @property
     def is_answering(self) -> bool:
-        """Whether the last request was answered: waiting for look-ups makes sense only then."""
-        return self._failures == 0
+        """Whether all links answered last: waiting for look-ups makes sense only then."""
+        return self._registry.is_answering and (self._population is None or self._population.is_answering)
 
     async def room(self) -> None:
         """Wait until fewer than MOST_PENDING claims wait for an answer."""
         await self._room.wait()
 
     async def known(self, keys: Iterable[ClaimKey]) -> dict[ClaimKey, Verdict]:
-        """The unexpired verdicts of *keys*: memory first, then one query."""
-        wanted, now = set(keys), clock.now()
+        """What may be believed of *keys*: memory first, then one query."""
+        wanted = set(keys)
         found = self.remembered(wanted)
         missing = list(wanted - found.keys())
         if missing:
-            stored = await hold_while_down(lambda: self._store.known(missing, now), "verdicts")
+            since = clock.now() - self._lifetimes.stale
+            stored = await hold_while_down(lambda: self._store.known(missing, since), "verdicts")
             self._remember(stored)
-            found |= {key: kept.verdict for key, kept in stored.items()}
+            found |= self.remembered(stored)
         return found
 
     def remembered(self, keys: Iterable[ClaimKey]) -> dict[ClaimKey, Verdict]:
-        """The unexpired verdicts of *keys* that memory has."""
-        now = clock.now()
-        return {key: kept.verdict for key in keys if (kept := self._memory.get(key)) and kept.expires_at > now}
+        """What may be believed of *keys* by memory alone."""
+        now, down = clock.now(), not self.is_answering
+        found: dict[ClaimKey, Verdict] = {}
+        for key in keys:
+            kept = self._memory.get(key)
+            verdict = None if kept is None else self._lifetimes.usable(kept, now, down=down)
+            if verdict is not None:
+                found[key] = verdict
+        return found
 
-    def ask(self, key: ClaimKey, claim: Claim, told: Told) -> asyncio.Event:
+    def due(self, keys: Iterable[ClaimKey]) -> list[ClaimKey]:
+        """Those of *keys* whose believed answer nears its end: to be asked again, beside the stream."""
+        now = clock.now()
+        return [key for key in keys if (kept := self._memory.get(key)) and self._lifetimes.is_due(kept, key[1], now)]
+
+    def ask(self, key: ClaimKey, claim: Claim, told: Told | None, origin: Origin) -> asyncio.Event:
         """Have *claim* looked up; the event is set and *told* called once its verdict is in the ledger."""
         pending = self._pending.get(key)
         if pending is None:
-            pending = self._pending[key] = _Pending(claim)
-            claims = self._by_code.setdefault(claim.pupil_code, [])
-            claims.append(key)
-            if len(claims) == 1:
-                self._queue.put_nowait(claim.pupil_code)
+            pending = self._pending[key] = _Pending(claim, origin)
+            self._by_code.setdefault(claim.pupil_code, []).append(key)
             if len(self._pending) >= MOST_PENDING:
                 self._room.clear()
-        if told not in pending.told:
+        if pending.is_with_registry:  # asked before, a pressing deadline moves the question up
+            self._registry.put(claim.pupil_code, claim, origin)
+        if told is not None and told not in pending.told:
             pending.told.append(told)
         return pending.answered
 
@@ -138,83 +150,97 @@ class Resolver:
         await hold_while_down(lambda: self._store.forget(keys), "verdicts")
 
     async def run(self) -> None:
-        """Ask until cancelled."""
+        """Ask, settle and purge until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(CONCURRENT_REQUESTS):
-                group.create_task(self._ask_forever())
+            group.create_task(self._registry.run())
+            if self._population is not None:
+                group.create_task(self._population.run())
+            group.create_task(self._settle_forever())
+            group.create_task(self._purge_forever())
 
-    async def _ask_forever(self) -> None:
-        while True:
-            codes = [await self._queue.get()]
-            while len(codes) < self._settings.batch_codes and not self._queue.empty():
-                codes.append(self._queue.get_nowait())
-            await self._ask_until_answered(codes)
+    # --- what the links said ------------------------------------------------------------------------------------
 
-    async def _ask_until_answered(self, codes: Sequence[str]) -> None:
-        while True:
-            await self._pace()
-            request_id = uuid.uuid4()
-            match await self._registry.lookup(codes, request_id):
-                case Unavailable(retry_after_s, reason):
-                    await self._wait_out(reason, retry_after_s)
-                case RefusedLookup(reason):
-                    await self._narrow(codes, request_id, reason)
-                    return
-                case answer:
-                    self._failures = self._refused = 0
-                    await self._take(answer, request_id)
-                    return
-
-    async def _wait_out(self, reason: str, retry_after_s: float | None) -> None:
-        self._failures += 1
-        if self._failures == 1:
-            log.warning("registry unavailable, look-ups wait", reason=reason)
-        await asyncio.sleep(backoff_s(self._failures, clock.dice(), retry_after_s))
-
-    async def _narrow(self, codes: Sequence[str], request_id: uuid.UUID, reason: str) -> None:
-        """Find the refused code by halves; alone it is nobody's, or goes to the queue's end in what looks an outage."""
-        if len(codes) > 1:
-            middle = len(codes) // 2
-            await self._ask_until_answered(codes[:middle])
-            await self._ask_until_answered(codes[middle:])
-        elif self._refused < MOST_REFUSED:
-            self._failures = 0  # it does answer
-            self._refused += 1
-            log.warning("registry refuses a pupil code", reason=reason, request_id=str(request_id))
-            await self._take({codes[0]: []}, request_id)
-        else:
-            await self._wait_out(reason, None)
-            self._queue.put_nowait(codes[0])
-
-    async def _pace(self) -> None:
-        """The registry's rate, in requests: each takes the next free moment."""
-        now_s = clock.monotonic_s()
-        start_s = max(now_s, self._next_request_s)
-        self._next_request_s = start_s + 1.0 / self._settings.rate_per_s
-        if start_s > now_s:
-            await asyncio.sleep(start_s - now_s)
-
-    async def _take(self, answer: Mapping[str, Sequence[Candidate]], request_id: uuid.UUID) -> None:
-        now = clock.now()
-        verdicts: dict[ClaimKey, Kept] = {}
-        for code, people in answer.items():
+    def _registry_answered(self, look: Look[str]) -> None:
+        for code, finding in look.findings:
+            people = finding.candidates if isinstance(finding, People) else ()
             for key in self._by_code.pop(code, []):
-                verdict = compare(self._pending[key].claim, people)
-                life = self._confirmed if isinstance(verdict, Confirmed) else self._negative
-                verdicts[key] = Kept(verdict, now + life)
-        answers = [Answer(key, kept) for key, kept in verdicts.items()]
-        purpose = self._settings.purpose
-        await hold_while_down(
-            lambda: self._store.store(answers, purpose=purpose, request_id=request_id, now=now), "verdicts"
-        )
-        self._remember(verdicts)
-        for key in verdicts:
+                pending = self._pending[key]
+                pending.is_with_registry = False
+                self._audit(look, key, word_of(compare(pending.claim, people)))
+                step = after_registry(pending.claim, people, asks_population=self._population is not None)
+                match step:
+                    case Settled(verdict):
+                        self._settle(key, verdict)
+                    case AskPopulation():
+                        self._ask_population(key, pending, step)
+
+    def _ask_population(self, key: ClaimKey, pending: _Pending, step: AskPopulation) -> None:
+        pending.asked = step
+        person = claim_hash(step.question)
+        self._by_person.setdefault(person, []).append(key)
+        if self._population is not None:
+            self._population.put(person, step.question, pending.origin)
+
+    def _population_answered(self, look: Look[bytes]) -> None:
+        for person, finding in look.findings:
+            for key in self._by_person.pop(person, []):
+                asked = self._pending[key].asked
+                if asked is None:
+                    continue
+                verdict = after_population(asked, finding or Known(known=False))
+                self._audit(look, key, word_of(verdict))
+                self._settle(key, verdict)
+
+    def _registry_unanswered(self, look: Look[str]) -> None:
+        for code, _ in look.findings:
+            for key in self._by_code.get(code, []):
+                self._audit(look, key, UNANSWERED)
+
+    def _population_unanswered(self, look: Look[bytes]) -> None:
+        for person, _ in look.findings:
+            for key in self._by_person.get(person, []):
+                self._audit(look, key, UNANSWERED)
+
+    def _went_down(self) -> None:
+        """Pupils whose answer has only just expired need not wait for the register to come back."""
+        for key in self.remembered(self._pending):
+            for told in self._pending[key].told:
+                told(key[0])
+
+    def _audit(self, look: Look[str] | Look[bytes], key: ClaimKey, verdict: str) -> None:
+        self._audits[Audit(key[0], look.request_id, look.duty, verdict)] = None
+        self._to_settle.set()
+
+    def _settle(self, key: ClaimKey, verdict: Verdict) -> None:
+        self._answers[key] = self._lifetimes.kept(verdict, clock.now())
+        self._to_settle.set()
+
+    # --- ledger, memory, and who waits --------------------------------------------------------------------------
+
+    async def _settle_forever(self) -> None:
+        while True:
+            await self._to_settle.wait()
+            self._to_settle.clear()
+            settled, audits = self._answers, list(self._audits)
+            self._answers, self._audits = {}, {}
+            answers = [Answer(key, kept) for key, kept in settled.items()]
+            await hold_while_down(partial(self._store.store, answers, audits, clock.now()), "verdicts")
+            self._remember(settled)
+            self._tell(settled)
+
+    def _tell(self, settled: Iterable[ClaimKey]) -> None:
+        for key in settled:
             pending = self._pending.pop(key)
             pending.answered.set()
             for told in pending.told:
                 told(key[0])
         if len(self._pending) < MOST_PENDING:
             self._room.set()
+
+    async def _purge_forever(self) -> None:
+        while True:
+            await hold_while_down(partial(self._store.purge, clock.now() - self._lifetimes.stale), "purge")
+            await asyncio.sleep(PURGE_EVERY_S)
 
     def _remember(self, verdicts: Mapping[ClaimKey, Kept]) -> None:
         for key, kept in verdicts.items():
@@ -224,11 +250,11 @@ class Resolver:
             self._memory.popitem(last=False)
 
 
-def backoff_s(failures: int, dice: float, retry_after_s: float | None) -> float:
-    """Seconds until the next question after *failures* in a row: full jitter below a cap, at least what was asked for.
-
-    >>> backoff_s(3, 1.0, None), backoff_s(50, 0.5, None), backoff_s(1, 0.0, 7.0)
-    (0.8, 2.5, 7.0)
-    """
-    ceiling_s = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2.0 ** min(failures - 1, 16))
-    return max(dice * ceiling_s, retry_after_s or 0.0)
+def _lifetimes(config: Config) -> Lifetimes:
+    settings = config.identity
+    return Lifetimes(
+        confirmed=timedelta(days=settings.confirmed_days),
+        refresh=timedelta(days=settings.refresh_days),
+        negative=timedelta(minutes=settings.negative_minutes),
+        stale=timedelta(days=settings.stale_days),
+    )

@@ -1,7 +1,7 @@
 """One slot of identity: takes over, then turns mapped records into versions, and takes up again what it had to park.
 
     take over   fence Kafka (new producer) → fence the ledger (epoch) → committed offset → undo what was never committed
-                → project national.records from the watermark to its end → seek → go
+                → project national.records from the watermark to its end → seek → suspects, if any (suspects.py) → go
     a batch     heads, lanes, verdicts in a query each → a short wait for running look-ups → decide
                 → parked rows into the ledger → Kafka transaction with the offsets → heads into the ledger
     a lane      answered look-ups, orders and rows whose way is free are decided again, between batches
@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from gateway.config import Config
 from gateway.edges import clock
-from gateway.edges.failpoints import failpoint
+from gateway.edges.failpoints import failpoint, record_failpoint
+from gateway.edges.identity_aliases import AliasStore
 from gateway.edges.identity_ledger import SlotLedger
 from gateway.edges.identity_rows import Order, Published, Stored
 from gateway.edges.kafka import AssignedSlot, SlotProducer, read_partition
@@ -27,18 +28,21 @@ from gateway.edges.ledger import Pool, hold_while_down
 from gateway.edges.telemetry import logger
 from gateway.errors import GatewayError
 from gateway.identity.plan import SETTLED_BY_LOOKUP, WAITING, ClaimKey, Desk, Row
-from gateway.identity.verdicts import Verdict
+from gateway.identity.queue import FIRST_GRADES, Origin
+from gateway.identity.verdicts import UNCONFIRMED, Verdict
 from gateway.record import MAPPED_TOPIC, NATIONAL_TOPIC, State
+from gateway.workers.identity_alias import Aliases
 from gateway.workers.identity_draft import Draft
-from gateway.workers.identity_records import Item, opened, published, read, unread
+from gateway.workers.identity_records import Item, first_seq, opened, published, read, unread
 from gateway.workers.identity_resolver import Resolver
+from gateway.workers.suspects import KILLER, Suspects, Ward, quarantined
 
 STAGE: Final = "identity"
 ORDERS_POLL_S: Final = 1.0
 LANES_AT_ONCE: Final = 200
 RECORDS_BETWEEN_YIELDS: Final = 200
-ASKED_AGAIN: Final = frozenset({"ID-02", "ID-03", "ID-04", "ID-05"})
-"""An order for a row that the registry refused wants a fresh look-up, not the kept answer."""
+ASKED_AGAIN: Final = frozenset({"ID-02", "ID-03", "ID-04", "ID-05", UNCONFIRMED})
+"""An order for a row that a register did not confirm wants a fresh look-up, not the kept answer."""
 
 log = logger(__name__)
 
@@ -52,6 +56,7 @@ class Shop:
     keys: Keys
     resolver: Resolver
     bells: Mapping[int, asyncio.Event]
+    ward: Ward
 
 
 @dataclass(slots=True)
@@ -61,6 +66,7 @@ class _Hand:
     desk: Desk
     stored: dict[int, Stored]
     items: dict[int, Item] = field(default_factory=dict)
+    aliases: Mapping[int, str] = field(default_factory=dict)
 
 
 class IdentitySlot:
@@ -74,7 +80,9 @@ class IdentitySlot:
         self._national = TopicPartition(NATIONAL_TOPIC, slot.number)
         self._ledger = SlotLedger(shop.pool, shop.keys, slot.number)
         self._producer = SlotProducer(kafka, f"{kafka.group_prefix}-{STAGE}-{slot.number}")
+        self._aliases = Aliases(AliasStore(shop.pool, shop.keys), shop.keys.lane_token, shop.config.slots)
         self._bell = shop.bells[slot.number]
+        self._suspects = Suspects(shop.ward, slot, shop.config.identity.batch_records)
         self._most_waiting = max(1, shop.config.identity.waiting_high_water // shop.config.slots)
         self._lanes: set[int] = set()
         self._due: set[int] = set()
@@ -86,6 +94,8 @@ class IdentitySlot:
         """Take the slot over and work until it is revoked."""
         try:
             await self._take_over()
+            await self._suspects.take_over()
+            await self._suspects.go_through(self._batch, self._bury)
             feeding = asyncio.ensure_future(self._feed())
             try:
                 while not self._slot.revoked.is_set():
@@ -95,6 +105,7 @@ class IdentitySlot:
             finally:
                 feeding.cancel()
                 await asyncio.gather(feeding, return_exceptions=True)
+            await self._suspects.leave()
         finally:
             await self._producer.stop()
 
@@ -181,7 +192,8 @@ class IdentitySlot:
         for number, record in enumerate(records):
             if number % RECORDS_BETWEEN_YIELDS == 0:
                 await asyncio.sleep(0)  # heartbeats of the group share this thread
-            if item := read(record.value or b"", record.offset):
+            record_failpoint("identity.record", record.value)
+            if item := read(record.value or b"", record.offset, first_seq(record)):
                 items[record.offset] = item
         hand = await self._lay_out((item.event.lane for item in items.values()), items)
         draft = self._draft()
@@ -196,7 +208,22 @@ class IdentitySlot:
         self._next = records[-1].offset + 1
         self._note(hand)
 
+    async def _bury(self, record: Record, deaths: int) -> None:
+        """Park the record that kills this stage, unread, and keep it whole in quarantine."""
+        hand, draft = await self._lay_out((), {}), self._draft()
+        draft.receipts.append(quarantined(record, STAGE, deaths))
+        parking = unread(record, KILLER)
+        if parking is not None:
+            hand.desk.park_unread(parking.row)
+            draft.unread(parking, record)
+        await self._commit(draft, {self._mapped: record.offset + 1}, [])
+        self._next = record.offset + 1
+        self._note(hand)
+
     def _decide(self, item: Item, hand: _Hand, draft: Draft) -> None:
+        if anew := self._aliases.anew(item, hand.aliases, item.event.seq):
+            draft.receipts.append(anew)
+            return
         step = hand.desk.arrive(item.event)
         for row in step.replaced:
             draft.replace(row, self._readable(row, hand), by=item.event.offset)
@@ -219,25 +246,38 @@ class IdentitySlot:
         ordered = {order.offset: order for order in orders}
         hand = await self._lay_out(lanes, {}, ordered)
         draft = self._draft()
+        risky = await self._close_risky(hand, orders)
         outcomes: dict[int, str] = {}
         for offset, stored in hand.stored.items():
             row, order = stored.row, ordered.get(offset)
             if row in hand.desk.lanes[row.lane] and (order or hand.desk.due(row)):
                 outcomes[offset] = self._retry(row, order, hand, draft)
         self._ask_unanswered(hand)
-        done = [_done(order, outcomes) for order in orders]
+        done = [_done(order, outcomes) for order in orders if order not in risky]
         if draft.outputs or draft.closings or done:
             await self._commit(draft, {}, done)
         self._note(hand)
 
+    async def _close_risky(self, hand: _Hand, orders: Sequence[Order]) -> list[Order]:
+        """Orders to try again what killed this stage; closed before they are carried out, each costs one death."""
+        codes = {offset: stored.row.code for offset, stored in hand.stored.items()}
+        risky = [order for order in orders if order.action != "discard" and codes.get(order.offset) == KILLER]
+        if risky:
+            await self._commit(self._draft(), {}, [(order.number, "done", "tried once") for order in risky])
+        return risky
+
     def _retry(self, row: Row, order: Order | None, hand: _Hand, draft: Draft) -> str:
-        item = self._item(row, hand)
-        if order is not None and order.action == "discard":
+        discard = order is not None and order.action == "discard"
+        item = None if discard and row.code == KILLER else self._item(row, hand)
+        if discard:
             hand.desk.drop(row)
             draft.end(row, item.head if item else self._unread_head(row, hand), State.DISCARDED)
             return State.DISCARDED
         if item is None:
             return "still undecodable"
+        if anew := self._aliases.anew(item, hand.aliases, row.seq + 1):
+            hand.desk.drop(row)
+            return draft.moved(row, anew)
         step = hand.desk.retry(row, item.event)
         for old in step.replaced:
             draft.end(old, self._readable(old, hand).head, State.SUPERSEDED)
@@ -270,12 +310,16 @@ class IdentitySlot:
         desk = Desk(known.heads, {lane: [] for lane in touched}, verdicts, known.handed_over)
         for row in rows:
             desk.lanes[row.lane].append(row)
-        return _Hand(desk, {one.row.offset: one for one in stored}, items)
+        return _Hand(
+            desk, {one.row.offset: one for one in stored}, items, await self._aliases.known(items.values(), rows)
+        )
 
     async def _verdicts(self, items: Iterable[Item], keys: set[ClaimKey]) -> dict[ClaimKey, Verdict]:
         """Kept verdicts; unknown claims of the stream go to the resolver, and get a moment."""
         needed = {key: item for item in items if _needs_look_up(item) and (key := item.event.claim_key)}
         verdicts = await self._shop.resolver.known(keys | needed.keys())
+        for key in self._shop.resolver.due(needed.keys() & verdicts.keys()):
+            self._ask(needed[key], refresh=True)
         asked = [self._ask(item) for key, item in needed.items() if key not in verdicts]
         if asked and self._shop.resolver.is_answering:
             try:
@@ -286,12 +330,14 @@ class IdentitySlot:
                 pass  # the rest waits in the ledger, not in the stream
         return verdicts | self._shop.resolver.remembered(needed)
 
-    def _ask(self, item: Item) -> asyncio.Event:
+    def _ask(self, item: Item, *, refresh: bool = False) -> asyncio.Event:
+        """Have *item*'s pupil looked up; nothing waits for a *refresh*, so nobody is told of it."""
         key = item.event.claim_key
         if key is None or item.claim is None:
             message = "a record without a claim has nothing to ask"
             raise ValueError(message)
-        return self._shop.resolver.ask(key, item.claim, self._told)
+        origin = Origin(item.head["vendor"], item.head["grade"] in FIRST_GRADES)
+        return self._shop.resolver.ask(key, item.claim, None if refresh else self._told, origin)
 
     def _told(self, lane: int) -> None:
         self._due.add(lane)
@@ -311,7 +357,9 @@ class IdentitySlot:
 
     def _open(self, stored: Stored) -> Item | None:
         value = self._ledger.unseal(stored)
-        return read(value if stored.row.entry else opened(value)[1], stored.row.offset)
+        value = value if stored.row.entry else opened(value)[1]
+        record_failpoint("identity.record", value)
+        return read(value, stored.row.offset)
 
     def _unread_head(self, row: Row, hand: _Hand) -> dict[str, Any]:
         return opened(self._ledger.unseal(hand.stored[row.offset]))[0]

@@ -11,6 +11,7 @@ in ``vendor.<v>.rejected``.
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,16 +20,21 @@ from gateway.edges import topics
 from gateway.edges.bulk_gate import BulkGate
 from gateway.edges.clock import monotonic_s, now_ms
 from gateway.edges.connector_files import load_connectors
-from gateway.edges.failpoints import failpoint
-from gateway.edges.kafka import AssignedSlot, Output, SlotGroup, SlotProducer
+from gateway.edges.failpoints import failpoint, record_failpoint
+from gateway.edges.kafka import AssignedSlot, Output, PlainProducer, SlotGroup, SlotProducer
 from gateway.edges.kafka_types import Record, TopicPartition
 from gateway.edges.keys import load_keys
 from gateway.edges.telemetry import logger
+from gateway.edges.vendor_schemas import VendorSchemas, vendor_schemas
+from gateway.errors import Problem
 from gateway.intake import Connector
+from gateway.intake.drift import Drift, write_report
 from gateway.intake.turns import shares
-from gateway.record import vendor_topic
-from gateway.workers.intake_given import Preparation
-from gateway.workers.intake_outputs import Envelope, outputs_of
+from gateway.record import DRIFT_TOPIC
+from gateway.workers.intake_given import Preparation, start_verifier, within
+from gateway.workers.intake_outputs import Envelope, outputs_of, refused_whole
+from gateway.workers.intake_schemas import HOLD_S, WriterSchemas, with_schemas
+from gateway.workers.suspects import KILLER, Suspects, Ward, quarantined
 
 STAGE: Final = "intake"
 IDLE_WAIT_MS: Final = 200
@@ -39,19 +45,29 @@ log = logger(__name__)
 
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Own intake slots until *stop*.  Raises GatewayError for a set-up that cannot work."""
-    loaded = load_connectors(Path(config.connectors.path), config.connectors.enabled or None)
-    connectors = {connector.vendor: connector for connector in loaded.values()}
+    connectors = _by_vendor(config)
+    signatures = start_verifier(config.documents, connectors.values())
     await topics.check(config, connectors)
     keys = load_keys(Path(config.keys_file))
     gate = BulkGate(config)
     taking_over = asyncio.Lock()
+    marker = PlainProducer(config.kafka)
+    ward = Ward(config.kafka, STAGE, marker)
+    asked = vendor_schemas(config.schema_registry_url, Path(config.state_dir) / "schemas")
+    means = Means(Preparation(connectors, signatures), asked, Envelope(keys.lane_token, config.slots), gate)
 
     async def run_slot(slot: AssignedSlot) -> None:
-        envelope = Envelope(keys.lane_token, config.slots)
-        await IntakeSlot(config, slot, connectors, envelope, gate).run(taking_over)
+        suspects = Suspects(ward, slot, config.intake.batch_records)
+        await IntakeSlot(config, slot, means, suspects).run(taking_over)
 
-    names = [vendor_topic(vendor, kind) for vendor in connectors for kind in ("records", "bulk")]
-    group = SlotGroup(config.kafka, group=STAGE, topics=names, run_slot=run_slot, drain_s=config.delivery.drain_s)
+    group = SlotGroup(
+        config.kafka,
+        group=STAGE,
+        topics=list(means.preparation.by_topic),
+        run_slot=run_slot,
+        drain_s=config.delivery.drain_s,
+    )
+    await marker.start()
     watching = asyncio.create_task(gate.watch())
     watching.add_done_callback(lambda _: stop.set())  # it ends only by a bug: so does the worker
     try:
@@ -61,6 +77,15 @@ async def run(config: Config, stop: asyncio.Event) -> None:
             watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+        await marker.stop()
+        await asked.close()
+        if signatures is not None:
+            signatures.close()
+
+
+def _by_vendor(config: Config) -> dict[str, Connector]:
+    loaded = load_connectors(Path(config.connectors.path), config.connectors.enabled or None)
+    return {connector.vendor: connector for connector in loaded.values()}
 
 
 async def take_over(slot: AssignedSlot, producer: SlotProducer, one_at_a_time: asyncio.Lock) -> None:
@@ -71,6 +96,16 @@ async def take_over(slot: AssignedSlot, producer: SlotProducer, one_at_a_time: a
     await slot.seek_committed()
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the slots of a worker share."""
+
+    preparation: Preparation
+    schemas: VendorSchemas
+    envelope: Envelope
+    gate: BulkGate
+
+
 class IntakeSlot:
     """One slot: its own producer, its own loop; fair to every vendor's partition of that number."""
 
@@ -78,34 +113,38 @@ class IntakeSlot:
         self,
         config: Config,
         slot: AssignedSlot,
-        connectors: Mapping[str, Connector],
-        envelope: Envelope,
-        gate: BulkGate,
+        means: Means,
+        suspects: Suspects,
     ) -> None:
+        preparation = means.preparation
         self._settings = config.intake
         self._slot = slot
-        self._gate = gate
-        self._envelope = envelope
+        self._gate = means.gate
+        self._suspects = suspects
+        self._envelope = means.envelope
         self._producer = SlotProducer(config.kafka, f"{config.kafka.group_prefix}-{STAGE}-{slot.number}")
-        self._connectors = {
-            vendor_topic(vendor, kind): connector
-            for vendor, connector in connectors.items()
-            for kind in ("records", "bulk")
-        }
-        self._preparation = Preparation(self._connectors)
-        self._live = {f"vendor.{v}.records": c.weight for v, c in connectors.items()}
-        self._bulk = {f"vendor.{v}.bulk": c.weight for v, c in connectors.items()}
+        self._preparation = preparation
+        self._schemas = WriterSchemas(preparation.by_topic, means.schemas)
+        self._connectors = preparation.by_topic
+        self._live = {f"vendor.{v}.records": c.weight for v, c in preparation.connectors.items()}
+        self._bulk = {f"vendor.{v}.bulk": c.weight for v, c in preparation.connectors.items()}
         self._turn = 0
+        self._drift = Drift()
 
     async def run(self, taking_over: asyncio.Lock) -> None:
         """Take the slot over and read until it is revoked."""
         try:
             await take_over(self._slot, self._producer, taking_over)
+            await self._suspects.take_over()
             log.info("slot taken over", stage=STAGE, slot=self._slot.number)
+            await self._suspects.go_through(self._publish, self._bury)
             while not self._slot.revoked.is_set():
                 records = await self._take_turns()
                 if records:
                     await self._publish(records)
+                elif reports := self._drift_reports():
+                    await self._producer.transact(reports, stage=STAGE)
+            await self._suspects.leave()
         finally:
             await self._producer.stop()
 
@@ -116,7 +155,10 @@ class IntakeSlot:
         if taken:
             return taken
         admitted = self._live.keys() | (self._bulk.keys() if self._gate.open else set())
-        only = [partition for partition in self._slot.partitions if partition.topic in admitted]
+        only = [p for p in self._slot.partitions if p.topic in admitted and not self._schemas.is_held(p)]
+        if not only:
+            await self._idle(IDLE_WAIT_MS / 1000)
+            return []
         fetched = await self._slot.fetch(max_records=self._settings.batch_records, timeout_ms=IDLE_WAIT_MS, only=only)
         return [record for records in fetched.values() for record in records]
 
@@ -125,6 +167,8 @@ class IntakeSlot:
         self._turn += 1
         for topic, share in shares(weights, capacity, self._turn):
             partition = TopicPartition(topic, self._slot.number)
+            if self._schemas.is_held(partition):
+                continue
             fetched = await self._slot.fetch(max_records=share, timeout_ms=0, only=(partition,))
             taken += fetched.get(partition, ())
         return taken
@@ -132,24 +176,51 @@ class IntakeSlot:
     async def _publish(self, records: Sequence[Record]) -> None:
         outputs: list[Output] = []
         offsets: dict[TopicPartition, int] = {}
-        given = await self._preparation.given(records)
+        records, rest = within(records, self._settings.batch_bytes)
+        ready = self._schemas.ready(records)
+        records = ready.records
+        given = with_schemas(await self._preparation.given(records), ready.given)
         started = sliced = monotonic_s()
-        size = 0
-        rest: list[Record] = []
         for number, record in enumerate(records):
             now = monotonic_s()
-            if now - started > CPU_BUDGET_S or size > self._settings.batch_bytes:
-                rest = list(records[number:])
+            if now - started > CPU_BUDGET_S:
+                rest = [*records[number:], *ready.held, *rest]
                 break
             if now - sliced > self._settings.slice_ms / 1000:
                 await asyncio.sleep(0)  # heartbeats of the group share this thread
                 sliced = monotonic_s()
-            size += len(record.value or b"")
+            record_failpoint("intake.record", record.value)
             connector = self._connectors[record.topic]
-            outputs += outputs_of(connector, record, self._envelope, at_ms=now_ms(), given=given[number])
+            known = given[number]
+            outputs += outputs_of(connector, record, self._envelope, at_ms=now_ms(), given=known, drift=self._drift)
             offsets[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        else:
+            rest = [*ready.held, *rest]
         self._give_back(rest)
+        outputs += self._drift_reports()
+        if not offsets and not outputs:  # all of them wait for their schemas
+            await self._idle(HOLD_S)
+            return
         await self._producer.transact(outputs, offsets=offsets, group_id=self._slot.group_id, stage=STAGE)
+
+    async def _idle(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._slot.revoked.wait(), seconds)
+
+    async def _bury(self, record: Record, deaths: int) -> None:
+        """Refuse the message that kills this stage, unread: whole to quarantine and to its vendor's dead letters."""
+        connector = self._connectors[record.topic]
+        outputs = refused_whole(connector, record, self._envelope, Problem(KILLER), at_ms=now_ms())
+        outputs.append(quarantined(record, STAGE, deaths))
+        offsets = {TopicPartition(record.topic, record.partition): record.offset + 1}
+        await self._producer.transact(outputs, offsets=offsets, group_id=self._slot.group_id, stage=STAGE)
+
+    def _drift_reports(self) -> list[Output]:
+        """What was counted and is due; counts of a slot that dies before are lost, which a drift report can bear."""
+        return [
+            Output(DRIFT_TOPIC, self._slot.number, report.connector.encode(), write_report(report), [])
+            for report in self._drift.take(monotonic_s())
+        ]
 
     def _give_back(self, rest: Sequence[Record]) -> None:
         """Unread what did not fit into this batch."""

@@ -4,15 +4,16 @@ Hot path: plain dicts and tuples on purpose.
 """
 
 import re
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.edges.batches import UNREADABLE
 from gateway.edges.kafka import Output
 from gateway.edges.kafka_types import Record
 from gateway.errors import Problem, receipt_problem
 from gateway.intake import Connector, Duplicate, Item, Items, Mapped, Rejected, RejectedWhole
+from gateway.intake.drift import Drift
 from gateway.intake.given import NOTHING, Given
 from gateway.intake.outcome import Claim
 from gateway.national import codec
@@ -79,30 +80,54 @@ class _Message:
 
 
 def outputs_of(
-    connector: Connector, record: Record, envelope: Envelope, *, at_ms: int, given: Given = NOTHING
+    connector: Connector,
+    record: Record,
+    envelope: Envelope,
+    *,
+    at_ms: int,
+    given: Given = NOTHING,
+    drift: Drift | None = None,
 ) -> list[Output]:
     """Everything that the message *record* causes; deterministic but for the receipts' time *at_ms*."""
-    position = Position(record.topic, record.partition, record.offset)
-    sent = {key: value for key, value in record.headers if key in (H_EVENT_ID, H_TRACEPARENT) and value is not None}
-    message = _Message(
-        connector,
-        record,
-        position,
-        _reference(sent.get(H_EVENT_ID)),
-        _trace(sent.get(H_TRACEPARENT)),
-        at_ms,
-    )
-    match connector.process(record.value or b"", position, record.timestamp, given):
+    if record.key == UNREADABLE:
+        return refused_whole(connector, record, envelope, Problem("GW-01"), at_ms=at_ms)
+    message = _message(connector, record, at_ms)
+    match connector.process(record.value or b"", message.position, record.timestamp, given):
         case RejectedWhole(problems):
-            whole = Rejected(0, problems, None, None)
-            return [_rejected(message, [whole], ALL_ITEMS), _receipt(message, whole, envelope.slots)]
-        case Items(items):
+            return _refused(message, problems, envelope)
+        case Items(items) as outcome:
+            if drift is not None:
+                drift.count(connector.name, outcome)
             outputs = [_output(message, item, envelope) for item in items]
             refused = [item for item in items if isinstance(item, Rejected)]
             if refused:
                 places = ALL_ITEMS if len(refused) == len(items) else ",".join(str(r.index) for r in refused)
                 outputs.append(_rejected(message, refused, places))
             return outputs
+
+
+def refused_whole(
+    connector: Connector, record: Record, envelope: Envelope, problem: Problem, *, at_ms: int
+) -> list[Output]:
+    """The outputs of a message that is refused without a look inside: one event, whatever is in it."""
+    return _refused(_message(connector, record, at_ms), (problem,), envelope)
+
+
+def _refused(message: _Message, problems: tuple[Problem, ...], envelope: Envelope) -> list[Output]:
+    whole = Rejected(0, problems, None, None)
+    return [_rejected(message, [whole], ALL_ITEMS), _receipt(message, whole, envelope.slots)]
+
+
+def _message(connector: Connector, record: Record, at_ms: int) -> _Message:
+    sent = {key: value for key, value in record.headers if key in (H_EVENT_ID, H_TRACEPARENT) and value is not None}
+    return _Message(
+        connector,
+        record,
+        Position(record.topic, record.partition, record.offset),
+        _reference(sent.get(H_EVENT_ID)),
+        _trace(sent.get(H_TRACEPARENT)),
+        at_ms,
+    )
 
 
 def _reference(value: bytes | None) -> str | None:
@@ -126,7 +151,7 @@ def _output(message: _Message, item: Item, envelope: Envelope) -> Output:
 
 def _mapped(message: _Message, item: Mapped, envelope: Envelope) -> Output:
     event = event_id(message.position, item.index)
-    body = codec.encode_body(item.body)
+    body = codec.encode_body(item.body) if item.encoded is None else item.encoded
     digest = codec.content_hash(body)
     lane = lane_token(envelope.lane_key, item.pupil_code)
     vendor = message.connector.vendor
@@ -164,7 +189,7 @@ def _mapped(message: _Message, item: Mapped, envelope: Envelope) -> Output:
 
 def trace_of(event: str) -> str:
     """A W3C traceparent made from the event id: the same after every redelivery."""
-    number = uuid.UUID(event).hex
+    number = event.replace("-", "")
     return f"00-{number}-{number[:16]}-01"
 
 
@@ -219,7 +244,7 @@ def _receipt(message: _Message, item: Rejected | Duplicate, partitions: int) -> 
         "state": str(state),
         "seq": 1,
         "version": None,
-        "problems": [receipt_problem(problem) for problem in item.problems],
+        "problems": [receipt_problem(problem, message.connector.severity(problem)) for problem in item.problems],
         "source": message.source(item.index),
         "at": message.at_ms,
     }

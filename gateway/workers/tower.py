@@ -1,4 +1,4 @@
-"""Stage 4, the tower: receipts and rejected messages become the ledger's event states, tallies and rejections.
+"""Stage 4, the tower: receipts, rejected messages and drift become the ledger's states, tallies and rejections.
 
 At least once and idempotent: the transaction in the ledger comes first, the offset afterwards.  An outage of the
 ledger holds the tower; Kafka keeps what it has not yet seen.  A record that cannot be read goes whole to
@@ -16,16 +16,22 @@ from typing import Final
 import psycopg
 
 from gateway.config import Config
-from gateway.edges import ledger, topics, tower_ledger
+from gateway.edges import drift_ledger, ledger, topics, tower_ledger
 from gateway.edges.connector_files import load_connectors
+from gateway.edges.drift_ledger import Told
+from gateway.edges.failpoints import record_failpoint
 from gateway.edges.faust_app import FaustStuckError, Inbound, Tower
 from gateway.edges.kafka import Output, PlainProducer
 from gateway.edges.ledger import Pool
+from gateway.edges.marks import Marks
 from gateway.edges.telemetry import logger
 from gateway.edges.tower_ledger import Rejection
+from gateway.intake.drift import read_report
 from gateway.national import codec
 from gateway.quarantine.fates import Fate, fates, instant
-from gateway.record import QUARANTINE_TOPIC, Headers, Position, vendor_topic
+from gateway.record import DRIFT_TOPIC, QUARANTINE_TOPIC, Headers, Position, vendor_topic
+from gateway.workers.suspects import KILLER
+from gateway.workers.tower_suspects import Wary
 
 UNREADABLE: Final = "GW-04"
 WATCH_S: Final = 30.0
@@ -42,6 +48,7 @@ class Sorted:
 
     told: list[Fate] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
+    drift: list[Told] = field(default_factory=list)
     unreadable: list[Inbound] = field(default_factory=list)
 
 
@@ -49,9 +56,13 @@ def sort_batch(batch: Iterable[Inbound], targets: Sequence[str]) -> Sorted:
     """Every record of *batch* in exactly one list, in the order of the log."""
     result = Sorted()
     for inbound in batch:
+        record_failpoint("tower.record", inbound.value)
         try:
             if inbound.position.topic.endswith(REJECTED):
                 result.rejections.append(_rejection(inbound))
+            elif inbound.position.topic == DRIFT_TOPIC:
+                at = instant(inbound.timestamp_ms)
+                result.drift.append(Told(inbound.position, at, read_report(inbound.value)))
             else:
                 result.told.extend(fates(codec.decode_receipt(inbound.value), targets))
         except (codec.Undecodable, codec.UnknownSchema, ValueError, KeyError, OverflowError):
@@ -77,15 +88,17 @@ def _rejection(inbound: Inbound) -> Rejection:
     )
 
 
-def quarantined(inbound: Inbound, slots: int) -> Output:
-    """The unreadable record as it goes to gateway.quarantine: whole, with its reason and its position."""
+def quarantined(inbound: Inbound, slots: int, reason: str = UNREADABLE, **more: str) -> Output:
+    """The record as it goes to gateway.quarantine: whole, with its reason, its position, *more* and its own headers."""
     position = inbound.position
     headers: Headers = [
         ("dlt-original-topic", position.topic.encode()),
         ("dlt-original-partition", str(position.partition).encode()),
         ("dlt-original-offset", str(position.offset).encode()),
-        ("dlt-reason", UNREADABLE.encode()),
+        ("dlt-reason", reason.encode()),
         ("dlt-stage", b"tower"),
+        *((f"dlt-{name}", value.encode()) for name, value in more.items()),
+        *inbound.headers,
     ]
     return Output(QUARANTINE_TOPIC, position.partition % slots, None, inbound.value, headers)
 
@@ -107,6 +120,7 @@ class Projector:
             await ledger.hold_while_down(
                 lambda: tower_ledger.project(self._pool, found.told, found.rejections), "tower projection"
             )
+            await ledger.hold_while_down(lambda: drift_ledger.project(self._pool, found.drift), "drift projection")
         except psycopg.Error as error:
             if not ledger.refuses_content(error):
                 raise
@@ -127,6 +141,11 @@ class Projector:
             positions = [str(inbound.position) for inbound in unusable]
             log.error("unreadable records go to quarantine", code=UNREADABLE, positions=positions)
             await self._send_to_quarantine([quarantined(inbound, self._slots) for inbound in unusable])
+
+    async def bury(self, inbound: Inbound, deaths: int) -> None:
+        """Put the record aside that ended three towers."""
+        output = quarantined(inbound, self._slots, KILLER, deaths=str(deaths), owner="gateway")
+        await self._send_to_quarantine([output])
 
     async def watch(self) -> None:
         """On the leader: the oldest unfinished event of each vendor, and tables that outgrew their ranges."""
@@ -157,13 +176,18 @@ async def run(config: Config, stop: asyncio.Event) -> None:
 async def run_tower(config: Config, vendors: Iterable[str], stop: asyncio.Event, *, watch_s: float = WATCH_S) -> None:
     """Project the topics of *vendors* until *stop*."""
     heard = [vendor_topic(vendor, kind) for vendor in sorted(set(vendors)) for kind in ("receipts", "rejected")]
+    heard.append(DRIFT_TOPIC)
     pool = ledger.make_pool(config.ledger.url, config.ledger.pool_size)
     producer = PlainProducer(config.kafka)
     await pool.open()
     await producer.start()
     try:
         projector = Projector(config, pool, producer.send)
-        await Tower(config, heard, projector.project, projector.watch, watch_s).run(stop)
+        wary = Wary(
+            Marks(config.kafka, f"{config.kafka.group_prefix}.tower", producer), projector.project, projector.bury
+        )
+        await Tower(config, heard, wary.project, projector.watch, watch_s).run(stop)
+        await wary.leave()
     finally:
         await producer.stop()
         await pool.close()

@@ -10,13 +10,26 @@ import psycopg
 import pytest
 
 from gateway.edges.identity_ledger import SlotLedger, SlotLost
+from gateway.edges.identity_link import Duty
+from gateway.edges.identity_review import RECHECKED, REVIEWED, Decision, ReviewDesk
 from gateway.edges.identity_rows import Aftermath, Closing, Parking, Published, Repark
-from gateway.edges.identity_verdicts import Answer, Kept, VerdictStore
+from gateway.edges.identity_verdicts import Answer, Audit, VerdictStore
 from gateway.edges.keys import Keys, load_keys, new_keys
 from gateway.edges.ledger import Pool, make_pool, migrate
 from gateway.errors import Problem
+from gateway.identity.cache import Kept
+from gateway.identity.names import How
 from gateway.identity.plan import ClaimKey, Row
-from gateway.identity.verdicts import Confirmed, Differs, NoCitizenId, NotFound, Several, Verdict
+from gateway.identity.verdicts import (
+    Confirmed,
+    Difference,
+    Mismatch,
+    NotApplicable,
+    NotFound,
+    Several,
+    Unconfirmed,
+    Verdict,
+)
 from gateway.identity.versions import Entry, Head
 from gateway.record import Op, SourceOrder, State
 
@@ -182,11 +195,13 @@ async def test_hand_overs_are_known_with_the_heads(ledger: SlotLedger, pool: Poo
 @pytest.mark.parametrize(
     "verdict",
     [
-        Confirmed("001210999901", (Problem("DQ-04", "full_name"),)),
-        Differs(("full_name", "gender")),
+        Confirmed("001210999901"),
+        Confirmed("001210999901", (Difference("full_name", How.CASE), Difference("full_name", How.SPACING))),
+        Mismatch((Difference("full_name", How.TONE), Difference("gender", How.DIFFERENT))),
+        Unconfirmed(),
         NotFound(),
         Several(),
-        NoCitizenId(),
+        NotApplicable(),
     ],
 )
 async def test_a_verdict_comes_back_until_it_expires(pool: Pool, keys: Keys, verdict: Verdict) -> None:
@@ -194,7 +209,7 @@ async def test_a_verdict_comes_back_until_it_expires(pool: Pool, keys: Keys, ver
     key: ClaimKey = (LANE, b"c" * 32)
     kept = Kept(verdict, NOW + timedelta(minutes=1))
 
-    await store.store([Answer(key, kept)], purpose="TEST", request_id=uuid.UUID(int=1), now=NOW)
+    await store.store([Answer(key, kept)], [], NOW)
 
     assert await store.known([key, (1, b"x")], NOW) == {key: kept}
     assert await store.known([key], NOW + timedelta(minutes=2)) == {}
@@ -204,12 +219,49 @@ async def test_a_verdict_comes_back_until_it_expires(pool: Pool, keys: Keys, ver
 
 async def test_no_citizen_id_stands_in_the_ledger_in_clear(pool: Pool, keys: Keys, ledger_url: str) -> None:
     answer = Answer((LANE, b"c" * 32), Kept(Confirmed("001210999901"), NOW))
-    await VerdictStore(pool, keys).store([answer], purpose="TEST", request_id=uuid.UUID(int=1), now=NOW)
+    audit_row = Audit(LANE, uuid.UUID(int=1), Duty("TEST", "mau.canbo", "registry"), "confirmed")
+    await VerdictStore(pool, keys).store([answer], [audit_row], NOW)
 
     with psycopg.connect(ledger_url) as connection:
         verdicts = connection.execute("SELECT verdicts::text FROM verdicts").fetchall()
-        audit = connection.execute("SELECT purpose, lane, verdict FROM lookups").fetchall()
+        audit = connection.execute(
+            "SELECT purpose, officer, endpoint, request_id, lane, verdict FROM lookups"
+        ).fetchall()
 
     assert "9999" not in verdicts[0][0]
     assert b"001210999901".hex() not in verdicts[0][0]
-    assert audit == [("TEST", -3, "confirmed")]
+    assert audit == [("TEST", "mau.canbo", "registry", uuid.UUID(int=1), -3, "confirmed")]
+
+
+async def test_expired_verdicts_are_purged_and_the_others_stay(pool: Pool, keys: Keys) -> None:
+    store = VerdictStore(pool, keys)
+    ends = {(lane, b"c" * 32): NOW + timedelta(days=lane - 5) for lane in range(10)}
+    await store.store([Answer(key, Kept(NotFound(), end)) for key, end in ends.items()], [], NOW)
+
+    assert await store.purge(NOW) == 5
+    assert await store.purge(NOW) == 0
+    assert set(await store.known(list(ends), NOW - timedelta(days=99))) == {key for key in ends if key[0] >= 5}
+
+
+async def test_a_persons_word_is_neither_forgotten_nor_replaced_by_a_look_up(
+    pool: Pool, keys: Keys, ledger: SlotLedger
+) -> None:
+    key: ClaimKey = (LANE, b"claim")
+    await ledger.park([parking(5, code="ID-03"), parking(6)], [])
+    store, desk = VerdictStore(pool, keys), ReviewDesk(pool, keys)
+    await store.store([Answer(key, Kept(Mismatch((Difference("full_name", How.TONE),)), NOW))], [], NOW)
+    decision = Decision(SLOT, 5, "001210999901", "seen", "tester")
+
+    assert [(one.code, one.differences) for one in await desk.waiting(REVIEWED)] == [("ID-03", "full_name:tone")]
+    assert await desk.waiting(REVIEWED, school="nowhere") == []
+    assert await desk.confirm(replace(decision, offset=6), NOW) == 0  # not found is no question for a person
+    assert await desk.confirm(decision, NOW) == 1
+    await store.forget([key])
+    await store.store([Answer(key, Kept(NotFound(), NOW + timedelta(days=1)))], [], NOW)
+
+    known = await store.known([key], NOW)
+    assert known[key].verdict == Confirmed("001210999901")
+    assert "001210999901" not in repr(decision)
+    assert [(order.offset, order.action) for order in await ledger.orders(below=100)] == [(5, "release")]
+    assert await desk.recheck(RECHECKED, reason="nightly", by="cron") == 1
+    assert await desk.recheck(RECHECKED, reason="nightly", by="cron") == 0  # ordered already

@@ -14,7 +14,8 @@ import httpx
 import msgspec
 import pytest
 
-from gateway.edges.pupil_registry import Candidate, PupilRegistry, RefusedLookup
+from gateway.edges.identity_link import Duty, RefusedLookup
+from gateway.edges.pupil_registry import Candidate, PupilRegistry
 from gateway.edges.target_contract import ImmediateContract, PacketContract, load_contract, read_credentials
 from gateway.edges.targets import HttpImmediate, HttpPackets, encode_packet, open_immediate, open_packets
 from gateway.outcomes import (
@@ -368,6 +369,7 @@ async def test_a_packet_that_names_unknown_evidence_is_refused(start: Callable[.
 
 # --- registry ---------------------------------------------------------------------------------------------------------
 
+DUTY = Duty("HOCBA-MAU", "mau.canbo", "registry")
 AN = {"pupil_code": "4899990201", "citizen_id": "048209999921", "full_name": "Nguyễn Mẫu An",
       "birth_date": "2009-08-19", "gender": "1"}  # fmt: skip
 
@@ -377,7 +379,7 @@ async def test_the_registry_answers_none_one_and_several_and_learns_at_run_time(
     twins = [AN | {"pupil_code": "4899990202", "citizen_id": None}] * 2
     data.write_bytes(b"\n".join(msgspec.json.encode(row) for row in [AN, *twins]) + b"\n")
     simulator = Simulator("registry", tmp_path, data=data)
-    registry = PupilRegistry(simulator.url, simulator.credentials["token"], purpose="HOCBA-MAU")
+    registry = PupilRegistry(simulator.url, simulator.credentials["token"], DUTY)
     codes = ["4899990201", "4899990202", "4899990203"]
 
     found = await registry.lookup(codes, uuid.uuid4())
@@ -392,7 +394,7 @@ async def test_the_registry_answers_none_one_and_several_and_learns_at_run_time(
     assert await registry.lookup(codes, uuid.uuid4()) == Unavailable(None, "outage")
     simulator.start()
 
-    again = PupilRegistry(simulator.url, simulator.credentials["token"], purpose="HOCBA-MAU")
+    again = PupilRegistry(simulator.url, simulator.credentials["token"], DUTY)
     found = await again.lookup(codes, uuid.uuid4())
     assert isinstance(found, dict)
     assert len(found["4899990203"]) == 1
@@ -403,8 +405,8 @@ async def test_the_registry_answers_none_one_and_several_and_learns_at_run_time(
 
 async def test_the_registry_limits_rate_size_and_callers(start: Callable[..., Simulator]) -> None:
     simulator = start("registry", rate_per_s=2)
-    registry = PupilRegistry(simulator.url, simulator.credentials["token"], purpose="HOCBA-MAU")
-    stranger = PupilRegistry(simulator.url, "wrong", purpose="HOCBA-MAU")
+    registry = PupilRegistry(simulator.url, simulator.credentials["token"], DUTY)
+    stranger = PupilRegistry(simulator.url, "wrong", DUTY)
 
     assert await stranger.lookup(["1"], uuid.uuid4()) == Unavailable(None, "HTTP-401")
     assert await registry.lookup([str(n) for n in range(201)], uuid.uuid4()) == RefusedLookup("HTTP-413")

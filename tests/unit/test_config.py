@@ -57,3 +57,14 @@ def test_a_file_of_another_shape_is_one_clear_fault(tmp_path: Path, text: str, f
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigFaults, match="cannot be read"):
         load_config(tmp_path / "absent.yaml", {})
+
+
+def test_a_population_link_names_its_officer_and_procedure_or_is_refused(tmp_path: Path) -> None:
+    link = "\nidentity: {links: {population: {url: u, credentials_file: f, procedure_code: P, officer_code: ''}}}\n"
+
+    with pytest.raises(ConfigFaults) as caught:
+        load_config(written(tmp_path, GOOD + link), {"HOCBA_LEDGER": "postgresql://ledger"})
+    good = load_config(written(tmp_path, GOOD + link.replace("''", "o")), {"HOCBA_LEDGER": "postgresql://ledger"})
+
+    assert [fault.path for fault in caught.value.faults] == ["identity.links.population.officer_code"]
+    assert (good.identity.links["population"].transport, good.identity.links["population"].rate_per_s) == ("ndxp", 5.0)

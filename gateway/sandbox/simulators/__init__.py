@@ -1,4 +1,4 @@
-"""Simulated neighbours of the gateway: pupil registry, sector portal, population platform.
+"""Simulated neighbours of the gateway: pupil registry, population database (c06), sector portal, population platform.
 
 Each is a real HTTP server in a process of its own (``python -m gateway.sandbox.simulators``) with a fault plan and a
 durable book. The rule: a simulator knows nothing of the gateway but the wire. It imports nothing from the stages, and

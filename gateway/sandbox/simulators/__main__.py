@@ -11,13 +11,14 @@ from pathlib import Path
 import msgspec
 
 from gateway.edges import clock
-from gateway.sandbox.simulators import population, registry, sector
+from gateway.sandbox.simulators import c06, population, registry, sector
 from gateway.sandbox.simulators.assumptions import banner
 from gateway.sandbox.simulators.book import Book
 from gateway.sandbox.simulators.faults import Faults, read_plan
 from gateway.sandbox.simulators.serving import Options, Setting, read_credentials, serve
 
 _CREDENTIALS = {
+    "c06": c06.CREDENTIALS,
     "registry": registry.CREDENTIALS,
     "sector": sector.CREDENTIALS,
     "population": population.CREDENTIALS,
@@ -33,7 +34,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--faults", default="off", help="off, light, heavy or a plan as JSON")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--options", default="{}", help="behaviour as JSON: delays, limits, dedupe, updates")
-    parser.add_argument("--data", type=Path, help="registry: JSON lines of pupils")
+    parser.add_argument("--data", type=Path, help="registry and c06: JSON lines of pupils")
     parser.add_argument("--until-eof", action="store_true", help="end when stdin closes, so when the starter dies")
     parser.add_argument("--quiet", action="store_true", help="no banner")
     return parser.parse_args(argv)
@@ -59,6 +60,8 @@ def main(argv: list[str]) -> None:
         sys.stderr.write(banner(given.name) + "\n")
         sys.stderr.flush()
     match given.name:
+        case "c06":
+            app = c06.c06_app(setting, given.data)
         case "registry":
             app = registry.registry_app(setting, given.data)
         case "sector":

@@ -22,6 +22,21 @@ ASSUMPTIONS: tuple[tuple[str, str], ...] = (
     ("rate limits", "none unless options.rate_per_s or the fault plan says so; then 429 with Retry-After in seconds"),
     ("time-outs and availability", "from the fault plan; maintenance is 503 for every path, nothing is processed"),
     ("C06 error codes and limits", "the population simulator answers JSON per record by id, in any order"),
+    (
+        "C06 authorization",
+        "Basic of user and hex SHA-256 over service URL, user, timestamp, secret; milliseconds unless "
+        "options.timestamp_unit says s; a timestamp more than options.clock_s off, or a wrong digest, is HTTP 401",
+    ),
+    (
+        "C06 requests",
+        "MaYeuCau is taken once for ever; MaDVC, MaCanBo, MaTichHop (003 confirm, 037 look up), an ID, name and birth "
+        "date are mandatory, else a SOAP fault (Client) with HTTP 500; busy is a fault (Server) with HTTP 500",
+    ),
+    (
+        "C06 names",
+        "capitals; with or without diacritics as options.names says (exact, bare, either); a year of birth confirms a "
+        "whole date",
+    ),
     ("NDOP wire protocol", "JSON over HTTP with a bearer token; the hop is a contract file and can be replaced"),
     ("list of masogd", "not checked"),
     ("lists of QĐ 4998", "not checked"),

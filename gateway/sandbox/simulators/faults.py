@@ -44,6 +44,7 @@ class FaultPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     refuse_records: tuple[str, ...] = ()
     p_retry: Share = 0.0
     p_missing: Share = 0.0
+    p_soap_fault: Share = 0.0
     down: bool = False
     outage: tuple[Outage, ...] = ()
 
@@ -173,6 +174,10 @@ class Faults:
     def forgets(self) -> bool:
         """Whether one record is left out of the answer this time."""
         return bool(self.plan.p_missing) and self._dice.random() < self.plan.p_missing
+
+    def faults_soap(self) -> bool:
+        """Whether one SOAP request is answered by a fault of the server this time."""
+        return bool(self.plan.p_soap_fault) and self._dice.random() < self.plan.p_soap_fault
 
     def shuffle(self, answers: list[dict[str, object]]) -> None:
         """Mix the answers, so that only a sender that reads ids understands them."""

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from gateway.sandbox.simulators.buckets import Bucket
 from gateway.sandbox.simulators.serving import Setting, application, body_of, guarded, json_answer, problem
 
 CREDENTIALS = ("token",)
@@ -91,24 +92,6 @@ class _People:
         )
 
 
-class _Bucket:
-    """A token bucket of one second's worth of requests."""
-
-    def __init__(self, rate_per_s: float, now_s: float) -> None:
-        self._rate_per_s = rate_per_s
-        self._level = max(1.0, rate_per_s)
-        self._at_s = now_s
-
-    def wait_s(self, now_s: float) -> float:
-        """0 when a request may pass now (and is counted), else the seconds to wait."""
-        self._level = min(max(1.0, self._rate_per_s), self._level + (now_s - self._at_s) * self._rate_per_s)
-        self._at_s = now_s
-        if self._level < 1:
-            return (1 - self._level) / self._rate_per_s
-        self._level -= 1
-        return 0.0
-
-
 class _Desk:
     """Answers look-ups and takes in new entries."""
 
@@ -116,7 +99,7 @@ class _Desk:
         options = setting.options
         self._setting = setting
         self._people = people
-        self._bucket = _Bucket(options.rate_per_s, setting.monotonic_s()) if options.rate_per_s else None
+        self._bucket = Bucket(options.rate_per_s, setting.monotonic_s()) if options.rate_per_s else None
         self._most = options.max_records or MAX_CODES
 
     async def lookup(self, request: Request) -> Response:

@@ -16,7 +16,9 @@ from typing import Any
 from gateway.config import load_config
 from gateway.edges import kafka
 from gateway.edges.kafka import AssignedSlot, SlotProducer
+from gateway.errors import Problem, severity_of
 from gateway.intake import Items, Mapped, Outcome
+from gateway.intake.given import Given
 from gateway.record import Op, Position, SourceOrder, record_id
 from gateway.workers import intake
 
@@ -31,9 +33,18 @@ class AnyConnector:
     name: str = "any"
     mapping_version: str = "1"
     weight: int = 1
+    format: str = "json"
+    max_bytes: int = 1_000_000
+    signed_by: None = None
+    encode: None = None
 
-    def process(self, value: bytes, position: Position, timestamp_ms: int) -> Outcome:
+    def severity(self, problem: Problem) -> str:
+        """As the catalogue says."""
+        return severity_of(problem)
+
+    def process(self, value: bytes, position: Position, timestamp_ms: int, given: Given) -> Outcome:
         """One CANCEL a message."""
+        del given
         pupil = value.decode()
         item = Mapped(
             index=0,

@@ -4,10 +4,12 @@ import uuid
 
 import pytest
 
-from gateway.edges.pupil_registry import PupilRegistry, RefusedLookup
+from gateway.edges.identity_link import Duty, RefusedLookup
+from gateway.edges.pupil_registry import PupilRegistry
 from gateway.outcomes import Unavailable
 from tests.fakes.raw_server import answer, raw_server
 
+DUTY = Duty("HOCBA-MAU", "mau.canbo", "registry")
 CODES = ["0199990001", "0199990002"]
 
 
@@ -26,7 +28,7 @@ CODES = ["0199990001", "0199990002"]
 )
 async def test_only_what_says_something_about_the_codes_is_a_refusal(status: str, body: str, expected: object) -> None:
     async with raw_server(answer(status, body)) as server:
-        registry = PupilRegistry(server.url, "t", purpose="HOCBA-MAU")
+        registry = PupilRegistry(server.url, "t", DUTY)
         found = await registry.lookup(CODES, uuid.uuid4())
         await registry.aclose()
 

@@ -7,8 +7,9 @@ import pytest
 
 from gateway.edges.identity_rows import Published
 from gateway.errors import GatewayError, Problem
+from gateway.identity.names import How
 from gateway.identity.plan import Row
-from gateway.identity.verdicts import Confirmed
+from gateway.identity.verdicts import Confirmed, Difference
 from gateway.identity.versions import Head
 from gateway.national import codec
 from gateway.record import H_LANE, H_TRACEPARENT, H_VERSION, Headers, State
@@ -46,13 +47,14 @@ def test_the_body_goes_through_untouched_under_a_new_head() -> None:
     item = read(SENT.value, 17)
     assert item is not None
 
-    output = national(item, 4, Confirmed("001200900001", (Problem("DQ-04", "full_name"),)), 2)
+    output = national(item, 4, Confirmed("001200900001", (Difference("full_name", How.CASE),)), 2)
     record, mapped = codec.decode_record(output.value), codec.decode_mapped(SENT.value)
 
     assert output.value.endswith(item.rest)
     assert (record["body"], record["evidence"]) == (mapped["body"], mapped["evidence"])
     assert (record["head"]["version"], record["head"]["citizen_id"]) == (4, "001200900001")
-    assert record["head"]["warnings"] == [{"code": "DQ-04", "field": "full_name", "rule": ""}]
+    assert record["head"]["warnings"] == [{"code": "DQ-04", "field": "full_name", "rule": "case"}]
+    assert record["head"]["verdict"] == "confirmed_with_differences"
     assert dict(output.headers)[H_VERSION] == b"4"
     assert H_TRACEPARENT not in dict(output.headers)
     assert (output.partition, output.key) == (2, SENT.record_id.encode())

@@ -5,18 +5,22 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import Problem, describe
+from gateway.identity.names import How
 from gateway.identity.verdicts import (
     Claim,
     Confirmed,
-    Differs,
-    NoCitizenId,
+    Difference,
+    Mismatch,
+    NotApplicable,
     NotFound,
     Several,
+    Unconfirmed,
     Verdict,
+    births_differ,
     claim_hash,
-    code_of,
     compare,
     problems_of,
+    word_of,
 )
 from tests.fakes.identity import Person
 
@@ -49,32 +53,54 @@ def test_unknown_sex_contradicts_nothing() -> None:
 def test_a_name_typed_without_diacritics_is_confirmed_with_a_warning() -> None:
     verdict = compare(replace(CLAIM, full_name="Nguyen Mau An"), [PERSON])
 
-    assert verdict == Confirmed("001210999901", (Problem("DQ-04", "full_name"),))
+    assert verdict == Confirmed("001210999901", (Difference("full_name", How.DIACRITICS),))
+    assert isinstance(verdict, Confirmed)
+    assert verdict.warnings == (Problem("DQ-04", "full_name", "diacritics"),)
+    assert word_of(verdict) == "confirmed_with_differences"
+
+
+def test_a_moved_tone_mark_or_another_apostrophe_is_kept_as_a_difference_and_warns_of_nothing() -> None:
+    verdict = compare(replace(CLAIM, full_name="H’ Mẫu  Thuý"), [replace(PERSON, full_name="H'Mẫu Thúy")])
+
+    assert verdict == Confirmed(
+        "001210999901", (Difference("full_name", How.SPACING), Difference("full_name", How.TONE_PLACE))
+    )
+    assert isinstance(verdict, Confirmed)
+    assert (verdict.warnings, word_of(verdict)) == ((), "confirmed")
+
+
+def test_a_stale_verdict_says_so() -> None:
+    assert Confirmed("1", stale=True).warnings == (Problem("ID-07", "citizen_id"),)
+    assert describe(Problem("ID-07")).severity == "warn"
 
 
 @pytest.mark.parametrize(
-    ("claim", "fields"),
+    ("claim", "expected"),
     [
-        (replace(CLAIM, full_name="Nguyễn Mẫu Ấn"), ("full_name",)),
-        (replace(CLAIM, birth="2012-05-04"), ("birth_date",)),
-        (replace(CLAIM, gender="2"), ("gender",)),
-        (replace(CLAIM, citizen_id="001210999902"), ("citizen_id",)),
-        (replace(CLAIM, full_name="Lê Mẫu", gender="2"), ("full_name", "gender")),
+        (replace(CLAIM, full_name="Nguyễn Mẫu Ấn"), {"full_name": How.TONE}),
+        (replace(CLAIM, birth="2012-05-04"), {"birth_date": How.DIFFERENT}),
+        (replace(CLAIM, birth="2012-03-05"), {"birth_date": How.ORDER}),
+        (replace(CLAIM, gender="2"), {"gender": How.DIFFERENT}),
+        (replace(CLAIM, citizen_id="001210999902"), {"citizen_id": How.DIFFERENT}),
+        (replace(CLAIM, full_name="Lê Mẫu", gender="2"), {"full_name": How.DIFFERENT, "gender": How.DIFFERENT}),
     ],
 )
-def test_any_other_difference_names_its_fields_and_no_value(claim: Claim, fields: tuple[str, ...]) -> None:
+def test_any_other_difference_names_its_fields_and_no_value(claim: Claim, expected: dict[str, How]) -> None:
     verdict = compare(claim, [PERSON])
 
-    assert verdict == Differs(fields)
-    assert [problem.field for problem in problems_of(verdict)] == list(fields)
+    assert verdict == Mismatch(tuple(Difference(name, how) for name, how in expected.items()))
+    assert [(problem.field, problem.rule) for problem in problems_of(verdict)] == list(expected.items())
 
 
 def test_an_entry_without_a_birth_date_confirms_nobody() -> None:
-    assert compare(CLAIM, [replace(PERSON, birth_date="")]) == Differs(("birth_date",))
+    verdict = compare(CLAIM, [replace(PERSON, birth_date="")])
+
+    assert verdict == Mismatch((Difference("birth_date", How.MISSING),))
+    assert births_differ("", "2012") is How.MISSING
 
 
 def test_a_pupil_who_agrees_and_has_no_id_waits_for_one() -> None:
-    assert compare(replace(CLAIM, citizen_id=None), [replace(PERSON, citizen_id=None)]) == NoCitizenId()
+    assert compare(replace(CLAIM, citizen_id=None), [replace(PERSON, citizen_id=None)]) == NotApplicable()
 
 
 def test_several_people_under_one_code_are_never_chosen_from() -> None:
@@ -86,14 +112,27 @@ def test_nobody_under_the_code() -> None:
     assert compare(CLAIM, []) == NotFound()
 
 
-@pytest.mark.parametrize("verdict", [NotFound(), Differs(("gender",)), Several(), NoCitizenId()])
-def test_every_verdict_that_holds_a_record_has_a_reason_in_the_catalogue(verdict: Verdict) -> None:
-    assert [problem.code for problem in problems_of(verdict)] == [code_of(verdict)]
-    assert describe(problems_of(verdict)[0]).severity == "park"
+@pytest.mark.parametrize(
+    ("verdict", "word", "code"),
+    [
+        (NotFound(), "not_found", "ID-02"),
+        (Mismatch((Difference("gender", How.DIFFERENT),)), "mismatch", "ID-03"),
+        (Several(), "several", "ID-04"),
+        (NotApplicable(), "not_applicable", "ID-05"),
+        (Unconfirmed(), "unconfirmed", "DQ-25"),
+    ],
+)
+def test_every_verdict_that_holds_a_record_has_a_reason_in_the_catalogue(
+    verdict: Verdict, word: str, code: str
+) -> None:
+    problems = problems_of(verdict)
+
+    assert ({problem.code for problem in problems}, word_of(verdict)) == ({code}, word)
+    assert describe(problems[0]).severity == "park"
 
 
 def test_a_confirmed_verdict_has_no_reason() -> None:
-    assert (code_of(Confirmed("1")), problems_of(Confirmed("1"))) == ("", ())
+    assert (word_of(Confirmed("1")), problems_of(Confirmed("1"))) == ("confirmed", ())
 
 
 def test_the_claims_hash_changes_with_every_part_and_not_with_spaces() -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.edges.kafka import header
-from gateway.errors import Problem
+from gateway.errors import Problem, severity_of
 from gateway.intake import Items, Mapped, Outcome, Rejected, RejectedWhole
+from gateway.intake.given import Given
 from gateway.national import codec
 from gateway.record import Op, Position, SourceOrder, lane_text, lane_token, record_id
 from gateway.workers.intake_outputs import Envelope, outputs_of
@@ -33,8 +34,12 @@ class Connector:
     vendor: str = "mau"
     name: str = "mau"
     mapping_version: str = "1"
+    strict: frozenset[str] = frozenset()
 
-    def process(self, value: bytes, position: Position, timestamp_ms: int) -> Outcome:
+    def severity(self, problem: Problem) -> str:
+        return "reject" if problem.code in self.strict else severity_of(problem)
+
+    def process(self, value: bytes, position: Position, timestamp_ms: int, given: Given) -> Outcome:
         return self.outcome
 
 
@@ -115,3 +120,13 @@ def test_a_message_refused_whole_is_one_event() -> None:
 
 def test_a_null_header_reads_as_missing() -> None:
     assert header(Message((("lane", None),)), "lane") == ""
+
+
+def test_a_receipt_weighs_a_problem_as_the_connector_does() -> None:
+    refused = Rejected(0, (Problem("DQ-32", "subjects[32]"),), None, None)
+    connector = Connector(Items((refused,), {}), strict=frozenset({"DQ-32"}))
+
+    outputs = outputs_of(connector, Message(), ENVELOPE, at_ms=5)  # type: ignore[arg-type]
+
+    [receipt] = [codec.decode_receipt(output.value) for output in outputs if output.topic.endswith(".receipts")]
+    assert [problem["severity"] for problem in receipt["problems"]] == ["reject"]

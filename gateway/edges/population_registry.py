@@ -1,0 +1,116 @@
+"""The population database over one configured hop (NDXP, LGSP, NDOP, direct): it confirms a person, it finds nobody.
+
+The rules: every look-up names its officer and procedure and has a request id of its own; ID, name and birth date travel
+in the body only.  The authorization hashes the time, so the upstream's clock is watched by its ``Date`` header: more
+than the limit apart, and nothing about a person is sent until a request without one shows equal clocks again.
+"""
+
+import uuid
+from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from gateway.config import PopulationLink
+from gateway.edges import clock
+from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, pool, retry_after_s
+from gateway.edges.identity_link import CONNECTIONS, Duty, RefusedLookup
+from gateway.edges.population_soap import Unaskable, authorization, finding_of, request_of
+from gateway.edges.target_contract import read_credentials
+from gateway.edges.telemetry import logger
+from gateway.errors import GatewayError
+from gateway.identity.chain import Finding
+from gateway.identity.verdicts import Claim
+from gateway.outcomes import Unavailable
+
+_MAX_REPLY_BYTES: Final = 256 * 1024
+_RETRY_AFTER_CAP_S: Final = 300.0
+_SAYS_SOMETHING: Final = frozenset({400, 413, 422})
+"""Statuses about the question; every other error is about us, them, or now.  A fault travels with 500 (SOAP 1.1)."""
+
+log = logger(__name__)
+
+
+class PopulationRegistry:
+    """The population database behind one hop.  Close it with ``aclose``."""
+
+    def __init__(self, settings: PopulationLink, credentials: dict[str, str]) -> None:
+        self.duty = Duty(settings.procedure_code, settings.officer_code, f"population:{settings.transport}")
+        self.most = 1
+        self._settings = settings
+        self._credentials = credentials
+        client = pool(settings.url, httpx.Timeout(settings.timeout_s), CONNECTIONS)
+        self._exchange = Exchange(client, total_s=settings.timeout_s, max_answer_bytes=_MAX_REPLY_BYTES)
+        self._clocks_differ = False
+
+    async def ask(
+        self, questions: Sequence[Claim], request_id: uuid.UUID
+    ) -> Sequence[Finding] | Unavailable | RefusedLookup:
+        """Whether the person of the one question exists, or who answers to it."""
+        content = request_of(questions[0], self._settings, request_id)
+        if isinstance(content, Unaskable):
+            return RefusedLookup("incomplete")
+        if self._clocks_differ and not await self._clocks_agree():
+            return Unavailable(None, "clock")
+        headers = {
+            "content-type": "text/xml; charset=utf-8",
+            "soapaction": f'"{self._settings.soap_action}"',
+            **self._settings.headers,
+            **authorization(self._settings, self._credentials, clock.now_ms()),
+        }
+        match await self._exchange.ask("POST", self._settings.url, content=content, headers=headers):
+            case Answered() as answered:
+                self._watch(answered.headers)
+                finding = _finding(answered)
+                return finding if isinstance(finding, Unavailable | RefusedLookup) else [finding]
+            case Lost(reason="size"):
+                return RefusedLookup("size")
+            case NotSent(reason=reason) | Lost(reason=reason):
+                return Unavailable(None, reason)
+
+    async def _clocks_agree(self) -> bool:
+        """Look at the upstream's clock with a request that names nobody."""
+        answer = await self._exchange.ask("HEAD", self._settings.url, headers=self._settings.headers)
+        if isinstance(answer, Answered):
+            self._watch(answer.headers)
+        return not self._clocks_differ
+
+    def _watch(self, headers: httpx.Headers) -> None:
+        try:
+            theirs = parsedate_to_datetime(headers.get("date", "")).timestamp()
+        except (TypeError, ValueError):
+            return
+        off_s = abs(theirs - clock.now_ms() / 1000)
+        differ = off_s > self._settings.clock_limit_s
+        if differ and not self._clocks_differ:
+            log.error("clocks differ, look-ups wait", endpoint=self.duty.endpoint, off_s=round(off_s))
+        self._clocks_differ = differ
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._exchange.aclose()
+
+
+def _finding(answered: Answered) -> Finding | Unavailable | RefusedLookup:
+    if answered.status == 200:
+        return finding_of(answered.body)
+    if answered.status == 500:
+        fault = finding_of(answered.body)
+        if fault == RefusedLookup("soap-client"):
+            return fault
+    if answered.status in _SAYS_SOMETHING:
+        return RefusedLookup(f"HTTP-{answered.status}")
+    return Unavailable(retry_after_s(answered.headers, _RETRY_AFTER_CAP_S), f"HTTP-{answered.status}")
+
+
+def open_population(settings: PopulationLink) -> PopulationRegistry:
+    """The link with its credentials; raises GatewayError for a file that lacks one."""
+    credentials = read_credentials(Path(settings.credentials_file))
+    wanted = ("api_key",) if settings.auth == "api_key" else ("user", "secret")
+    missing = [name for name in wanted if not credentials.get(name)]
+    if missing:
+        message = f"{settings.credentials_file} lacks {', '.join(missing)} for identity.links"
+        raise GatewayError(message)
+    return PopulationRegistry(settings, credentials)

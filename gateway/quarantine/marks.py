@@ -1,0 +1,107 @@
+"""Which record kills a worker: what a crash mark says, and how each new owner of the partition narrows it down.
+
+    died over a batch        every record of it has seen one death       they are taken again in runs of RUN
+    died over a run          each of the run has seen two                they are taken alone
+    died over one, alone     it has seen three                           it goes to quarantine, the stage goes on
+
+A *span* is a stretch of offsets whose records have seen so many deaths.  A mark with ``trying`` was written, and
+acknowledged, before its first span was touched: an owner that finds it knows that the span was in hand when its
+predecessor ended.  A mark that is neither clean nor trying says that the predecessor ended over its normal batches, or
+before it had begun.  A paused owner that lost its partition looks like a dead one; that costs a slower first batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+RUN: Final = 50
+"""About the root of the largest batch: the fewest marks that find one record of it in two steps."""
+ALONE: Final = 2
+KILLS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The records from offset *first* to before *end* have been in hand at so many deaths."""
+
+    first: int
+    end: int
+    deaths: int
+
+    @property
+    def most(self) -> int:
+        """How many of its records may be tried at once."""
+        return RUN if self.deaths < ALONE else 1
+
+    @property
+    def is_guilty(self) -> bool:
+        """Whether it is one record that was in hand at three deaths, the last of them alone."""
+        return self.deaths >= KILLS and self.end - self.first == 1
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """The value in gateway.marks, JSON; the key is ``group/topic/partition``.
+
+    *offset* and *deaths* are those of the first span, for people who read the topic; *spans* decide.
+    """
+
+    clean: bool
+    offset: int
+    deaths: int = 0
+    trying: bool = False
+    spans: tuple[tuple[int, int, int], ...] = ()
+
+
+def clean(offset: int) -> Mark:
+    """The owner ended in good order before *offset*."""
+    return Mark(clean=True, offset=offset)
+
+
+def running(offset: int) -> Mark:
+    """The owner takes batches from *offset* on; written once for many."""
+    return Mark(clean=False, offset=offset)
+
+
+def suspecting(spans: Sequence[Span], *, trying: bool) -> Mark:
+    """The owner goes through *spans*; *trying*: the first one is in its hands now."""
+    stored = tuple((span.first, span.end, span.deaths) for span in spans)
+    return Mark(clean=False, offset=spans[0].first, deaths=spans[0].deaths, trying=trying, spans=stored)
+
+
+def suspects(mark: Mark | None, committed: int, end: int, most: int) -> tuple[Span, ...]:
+    """What a new owner has to go through, from what its predecessor left: nothing after a clean end.
+
+    *end* is where the log ends now, *most* how many offsets a batch may have had.
+    """
+    if mark is None or mark.clean:
+        return ()
+    if not mark.spans:
+        span = Span(committed, min(end, committed + most), 1)
+        return (span,) if span.first < span.end else ()
+    spans = [Span(*stored) for stored in mark.spans]
+    if mark.trying:
+        spans[0] = Span(spans[0].first, spans[0].end, spans[0].deaths + 1)
+    return passed(spans, committed)
+
+
+def passed(spans: Sequence[Span], offset: int) -> tuple[Span, ...]:
+    """What is left of *spans* when everything before *offset* has gone through."""
+    return tuple(Span(max(span.first, offset), span.end, span.deaths) for span in spans if span.end > offset)
+
+
+def anchored(spans: Sequence[Span], first: int, most: int) -> tuple[Span, ...]:
+    """*spans* when the first record that is there stands at *first*: the batch that died began there.
+
+    In a compacted log it may stand far behind the committed offset, and behind everything that was suspected.
+    """
+    if first < spans[-1].end or spans[0].deaths > 1:
+        return tuple(spans)
+    return (Span(first, first + most, spans[0].deaths),)
+
+
+def narrowed(spans: Sequence[Span], first: int, last: int) -> tuple[Span, ...]:
+    """*spans* with the first one cut to the records from *first* to *last*, which are tried now, and the rest."""
+    tried = Span(first, last + 1, spans[0].deaths)
+    return (tried, *passed(spans, last + 1))

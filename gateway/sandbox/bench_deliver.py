@@ -1,0 +1,188 @@
+"""Delivery's own cost: a backlog of the unified stream, one worker, a target that accepts at once.
+
+    batch-500   500 records a request          single   one record a request
+
+Full-width secondary records; every pupil another one, so that lanes never wait for each other.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import psycopg
+import yaml
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+
+from gateway.edges.clock import monotonic_s
+from gateway.edges.connector_files import load_connectors
+from gateway.edges.kafka import Output, PlainProducer
+from gateway.edges.kafka_types import TopicPartition
+from gateway.edges.keys import load_keys
+from gateway.identity.verdicts import Confirmed
+from gateway.record import NATIONAL_TOPIC, vendor_topic
+from gateway.sandbox.bench import CHUNK, DEADLINE_S, Figure, MakeWorkers, Stand, Usage, figure, usage, with_stand
+from gateway.sandbox.demo_kills import Workers
+from gateway.sandbox.demo_setup import PROJECT_ROOT
+from gateway.sandbox.demo_simulators import PACKAGE_ROOT
+from gateway.sandbox.payloads import vnedu_message, vnedu_row
+from gateway.sandbox.people import synthetic_pupil
+from gateway.workers import identity_records
+from gateway.workers.intake_outputs import Envelope, outputs_of
+
+TARGET: Final = "population"
+VARIANTS: Final[dict[str, dict[str, Any]]] = {
+    "batch-500": {},
+    "single": {"batch": {"records": 1, "bytes": 8_388_608, "age_ms": 1}, "concurrency": 64},
+}
+PUBLISHED_MS: Final = 1_780_000_000_000
+WARM_SHARE: Final = 0.1
+CONNECTOR: Final = "vnedu_flat_thcs"
+
+
+def bench_deliver(records: int, make_workers: MakeWorkers) -> list[Figure]:
+    """Both variants, the batches first."""
+
+    async def measure(stand: Stand) -> list[Figure]:
+        async with _sink() as url:
+            return [
+                await _variant(_Run(stand, variant, url, number * records, records), make_workers)
+                for number, variant in enumerate(VARIANTS)
+            ]
+
+    return asyncio.run(with_stand(measure))
+
+
+class _Run:
+    """One variant: its configuration, and the backlog it starts with."""
+
+    def __init__(self, stand: Stand, variant: str, url: str, first: int, records: int) -> None:
+        self.stand, self.variant, self.first, self.records = stand, variant, first, records
+        layout = stand.layout
+        contract = yaml.safe_load((PROJECT_ROOT / "targets" / f"{TARGET}.yaml").read_text("utf-8"))
+        self._write(layout.folder / "contract.yaml", contract | VARIANTS[variant])
+        content = yaml.safe_load(layout.config.read_text("utf-8"))
+        content["targets"][TARGET] |= {"contract": str(layout.folder / "contract.yaml"), "url": url}
+        self._write(layout.config, content)
+
+    @staticmethod
+    def _write(path: Path, content: dict[str, Any]) -> None:
+        path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf-8")
+
+    def outputs(self) -> Iterator[Output]:
+        """Records as identity would publish them, a pupil each."""
+        config = self.stand.config
+        connector = load_connectors(Path(config.connectors.path), [CONNECTOR])[CONNECTOR]
+        envelope = Envelope(load_keys(Path(config.keys_file)).lane_token, config.slots)
+        topic = vendor_topic(connector.vendor, "records")
+        for number in range(self.first, self.first + self.records):
+            pupil = synthetic_pupil(Random(number), level="secondary", number=number)
+            record = _Consumed(topic, number, vnedu_message([vnedu_row(pupil, version=1)]))
+            (mapped,) = outputs_of(connector, record, envelope, at_ms=PUBLISHED_MS)
+            item = identity_records.read(mapped.value, number)
+            if item is None:
+                raise AssertionError
+            yield identity_records.national(item, 1, Confirmed(pupil.citizen_id), mapped.partition)
+
+
+@dataclass(slots=True)
+class _Consumed:
+    """A vendor's message as a consumer gives it."""
+
+    topic: str
+    offset: int
+    value: bytes | None
+    partition: int = 0
+    timestamp: int = PUBLISHED_MS
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+@asynccontextmanager
+async def _sink() -> AsyncIterator[str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway.sandbox.sink"),
+        cwd=PACKAGE_ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    if process.stdin is None or process.stdout is None:
+        raise AssertionError
+    try:
+        yield (await process.stdout.readline()).decode().strip()
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def _variant(run: _Run, make_workers: MakeWorkers) -> Figure:
+    size = await _publish(run)
+    workers = make_workers(run.stand.layout.config, run.stand.layout.state, {f"deliver:{TARGET}": 1})
+    await workers.start()
+    try:
+        seconds, handled, used = await _drained(run, workers)
+    finally:
+        await workers.stop()
+    return figure("deliver", run.variant, handled, seconds, used, bytes_per_record=round(size))
+
+
+async def _publish(run: _Run) -> float:
+    """Put the backlog into national.records; bytes a record."""
+    producer = PlainProducer(run.stand.config.kafka)
+    await producer.start()
+    size, waiting = 0, []
+    try:
+        for output in run.outputs():
+            size += len(output.value)
+            waiting.append(output)
+            if len(waiting) == CHUNK:
+                await producer.send(waiting)
+                waiting = []
+        await producer.send(waiting)
+    finally:
+        await producer.stop()
+    return size / run.records
+
+
+async def _receipts_sent(ledger_url: str) -> None:
+    """Wait until every receipt of the outbox is in its vendor's topic: that is part of a delivery too."""
+    async with await psycopg.AsyncConnection.connect(ledger_url, autocommit=True) as connection:
+        left = "SELECT 1 FROM outbox WHERE NOT published LIMIT 1"
+        while await (await connection.execute(left)).fetchone():  # noqa: ASYNC110  another process's work
+            await asyncio.sleep(0.02)
+
+
+async def _drained(run: _Run, workers: Workers) -> tuple[float, int, Usage]:
+    """Seconds, records and usage between a tenth of the backlog and its last receipt."""
+    config = run.stand.config
+    admin = AIOKafkaAdminClient(bootstrap_servers=config.kafka.bootstrap_servers)
+    await admin.start()
+    partitions = [TopicPartition(NATIONAL_TOPIC, slot) for slot in range(config.slots)]
+
+    async def reach(goal: int) -> int:
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                try:
+                    offsets = await admin.list_consumer_group_offsets(
+                        f"{config.kafka.group_prefix}.deliver.{TARGET}", partitions=partitions
+                    )
+                except GroupCoordinatorNotAvailableError:  # the group's first member has not come yet
+                    offsets = {}
+                done: int = sum(max(0, offset.offset) for offset in offsets.values()) - run.first
+                if done >= goal:
+                    return done
+                await asyncio.sleep(0.02)
+
+    try:
+        warm: int = await reach(max(1, int(run.records * WARM_SHARE)))
+        began_s, began = monotonic_s(), usage(workers.pids().values())
+        await reach(run.records)
+        await _receipts_sent(config.ledger.url)
+        return monotonic_s() - began_s, run.records - warm, usage(workers.pids().values()).since(began)
+    finally:
+        await admin.close()

@@ -1,0 +1,124 @@
+"""The tower after an unclean end: what may have killed its predecessor is projected in marked runs, then alone.
+
+Faust hands out partitions without telling, so a partition is taken over when its first record comes.  Projections may
+be repeated, so nothing is lost by a mark that is too careful; but offsets are committed later than marks are written,
+so what an unclean mark says is behind its owner, a buried record above all, is not touched again.  At the third death
+a record goes whole to quarantine and the tower goes on; the state it told stays unknown until somebody looks there.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from gateway.edges.faust_app import Inbound
+from gateway.edges.kafka_types import TopicPartition
+from gateway.edges.marks import Marks
+from gateway.edges.telemetry import logger
+from gateway.quarantine import marks as crash
+from gateway.quarantine.marks import Span
+from gateway.workers.suspects import KILLER
+
+MOST_OFFSETS: Final = 8_000
+"""An inbox of 4,000 records, each with a transaction's marker behind it."""
+
+Project = Callable[[Sequence[Inbound]], Awaitable[None]]
+Bury = Callable[[Inbound, int], Awaitable[None]]
+
+log = logger(__name__)
+
+
+class Wary:
+    """Stands before *project*."""
+
+    def __init__(self, marks: Marks, project: Project, bury: Bury) -> None:
+        self._marks = marks
+        self._project = project
+        self._bury = bury
+        self._spans: dict[TopicPartition, tuple[Span, ...]] = {}
+        self._reached: dict[TopicPartition, int] = {}
+        self._done: dict[TopicPartition, int] = {}
+
+    async def project(self, batch: Sequence[Inbound]) -> None:
+        """Returns when everything of *batch* is projected or in quarantine; safe to repeat."""
+        apart: dict[TopicPartition, list[Inbound]] = {}
+        free: list[Inbound] = []
+        for inbound in batch:
+            partition = _of(inbound)
+            if partition not in self._reached:
+                await self._meet(partition, inbound.position.offset)
+            if inbound.position.offset < self._done.get(partition, 0):
+                continue
+            if partition in self._spans:
+                apart.setdefault(partition, []).append(inbound)
+            else:
+                free.append(inbound)
+            self._reached[partition] = inbound.position.offset + 1
+        if free:
+            await self._project(free)
+        for partition, suspects in apart.items():
+            await self._go_through(partition, suspects)
+
+    async def leave(self) -> None:
+        """The tower ends in good order."""
+        if self._reached:
+            marks = {partition: crash.clean(offset) for partition, offset in self._reached.items()}
+            kept = {partition: crash.suspecting(spans, trying=False) for partition, spans in self._spans.items()}
+            await self._marks.write(marks | kept)
+
+    async def _meet(self, partition: TopicPartition, first: int) -> None:
+        mark = (await self._marks.read((partition,))).get(partition)
+        if mark is not None and not mark.clean:
+            self._done[partition] = mark.offset
+            first = max(first, mark.offset)
+        self._reached[partition] = first
+        if spans := crash.suspects(mark, first, first + MOST_OFFSETS, MOST_OFFSETS):
+            self._spans[partition] = spans
+            place = f"{partition.topic}-{partition.partition}"
+            log.warning("partition after an unclean end", partition=place, first=spans[0].first, deaths=spans[0].deaths)
+            await self._marks.write({partition: crash.suspecting(spans, trying=False)})
+        else:
+            await self._marks.write({partition: crash.running(first)})
+
+    async def _go_through(self, partition: TopicPartition, suspects: list[Inbound]) -> None:
+        while suspects and partition in self._spans:
+            spans = crash.passed(self._spans[partition], suspects[0].position.offset)
+            if not spans:
+                del self._spans[partition]
+                break
+            run = _run(spans[0], suspects)
+            await self._try(partition, spans, run)
+            suspects = suspects[len(run) :]
+            await self._acquit(partition, crash.passed(spans, run[-1].position.offset + 1), run[-1].position.offset + 1)
+        if suspects:
+            await self._project(suspects)
+
+    async def _acquit(self, partition: TopicPartition, left: tuple[Span, ...], reached: int) -> None:
+        """Say that what was tried lived, before another partition's is tried: offsets are committed later."""
+        if left:
+            self._spans[partition] = left
+            await self._marks.write({partition: crash.suspecting(left, trying=False)})
+        else:
+            del self._spans[partition]
+            await self._marks.write({partition: crash.running(reached)})
+
+    async def _try(self, partition: TopicPartition, spans: tuple[Span, ...], run: list[Inbound]) -> None:
+        if run[0].position.offset < spans[0].first:
+            await self._project(run)
+        elif spans[0].is_guilty:
+            position, deaths = run[0].position, spans[0].deaths
+            log.error("record goes to quarantine", code=KILLER, position=str(position), deaths=deaths)
+            await self._bury(run[0], deaths)
+        else:
+            tried = crash.narrowed(spans, run[0].position.offset, run[-1].position.offset)
+            await self._marks.write({partition: crash.suspecting(tried, trying=True)})
+            await self._project(run)
+
+
+def _run(span: Span, suspects: Sequence[Inbound]) -> list[Inbound]:
+    """The leading *suspects* that are taken together: all before *span*, or as many of it as may be tried at once."""
+    first = suspects[0].position.offset
+    limit, most = (span.first, len(suspects)) if first < span.first else (span.end, span.most)
+    return [inbound for inbound in suspects[:most] if inbound.position.offset < limit]
+
+
+def _of(inbound: Inbound) -> TopicPartition:
+    return TopicPartition(inbound.position.topic, inbound.position.partition)
