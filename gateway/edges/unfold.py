@@ -2,7 +2,7 @@
 
 A broker accepts a batch by its compressed size (measured: 510 kB of gzip that unfold to 500 MiB pass
 ``max.message.bytes``), and aiokafka unfolds whatever it is given.  Having the broker unfold at the door (topic setting
-``compression.type=uncompressed``) is worse: the same batch ended a broker of 512 MB heap by OutOfMemoryError.
+``compression.type=uncompressed``) is worse: the same batch ended a broker of 512 MB heap at once.
 """
 
 import struct

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.edges.kafka import Output
@@ -109,7 +109,6 @@ CUT = st.tuples(st.floats(0, 1), st.integers(0, 60), BYTES)
 
 
 @given(st.data())
-@settings(max_examples=150)
 def test_damaged_bytes_are_answered(data: st.DataObject) -> None:
     """Flips, cuts and splices, a few at a time, of any case; now and then a splice of another case."""
     name, value = data.draw(st.sampled_from(samples()))
@@ -195,7 +194,6 @@ def json_samples() -> list[tuple[str, bytes]]:
 
 
 @given(st.data())
-@settings(max_examples=150)
 def test_trees_with_other_types_and_moved_values_are_answered(data: st.DataObject) -> None:
     name, value = data.draw(st.sampled_from(json_samples()))
     tree = json.loads(value)
