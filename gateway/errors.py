@@ -95,10 +95,20 @@ class Circular(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     until: dict[str, int] = {}
 
 
+class Earlier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A circular of the years before the switch, whose rules the gateway does not know; *since*: a school year."""
+
+    circular: str
+    name: str
+    levels: list[str]
+    since: int
+
+
 class Rulebook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``rules.yaml``."""
 
     circulars: list[Circular]
+    earlier: list[Earlier] = []
     rules: list[Rule]
 
 

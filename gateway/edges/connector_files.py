@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.config import Fault
 from gateway.intake.connector import Connector, compile_connector
-from gateway.intake.language import SCHEMA_ENDING, ConnectorFaults
+from gateway.intake.language import SCHEMA_ENDING, ConnectorFaults, read_definition
 from gateway.intake.nodes import candidates
 from gateway.intake.reference import NO_TABLES, Reference
 from gateway.intake.reference_tables import read_reference
@@ -98,9 +98,17 @@ def load_reference(folder: Path) -> Reference:
 
 def _load(path: Path, name: str, tables: Reference) -> Connector:
     shown = str(path / name / "connector.yaml")
-    connector = compile_connector(read_files(path, name), tables)
-    if connector.name != name:
-        raise ConnectorFaults([Fault(shown, 1, "name", f"must be the folder's name, {name}")])
+    files, faults = read_files(path, name), []
+    connector: Connector | None = None
+    try:
+        connector = compile_connector(files, tables)
+    except ConnectorFaults as error:
+        faults += error.faults
+    stated = read_definition(files).profile.name if connector is None else connector.name
+    if stated not in {"", name}:
+        faults.append(Fault(shown, 1, "name", f"must be the folder's name, {name}"))
+    if connector is None or faults:
+        raise ConnectorFaults(faults)
     return connector
 
 

@@ -5,12 +5,15 @@
     *.crl               revocation lists of those authorities, PEM or DER
     approved.txt        optional: SHA-256 fingerprints of the signers' certificates approved at the portal, one a
                         line, anything after ``#`` is a remark; where the file stands, no other certificate counts
+    seal/  persons/     optional: the same kinds of file again, for school seals and for persons only; an authority
+                        that stands there must be in the chain of such a signer, besides what holds for all
 
 The result is plain bytes, so that it can be handed to the processes that verify.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config import ConfigFaults, Fault
-from gateway.intake.documents_trust import TrustStore, is_root, withdrawals
+from gateway.intake.documents_trust import Allowed, Kind, TrustStore, is_root, withdrawals
 
 CERTIFICATES: Final = frozenset({".pem", ".crt", ".cer"})
 LISTS: Final = ".crl"
@@ -27,12 +30,25 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
+class KindFiles:
+    """What the folder of one kind of signer holds, in DER."""
+
+    issuers: tuple[bytes, ...] = ()
+    approved: frozenset[str] | None = None
+
+    def allowed(self) -> Allowed:
+        """What it asks of its signers."""
+        return Allowed(tuple(x509.load_der_x509_certificate(der) for der in self.issuers), self.approved)
+
+
+@dataclass(frozen=True, slots=True)
 class TrustFiles:
-    """What a trust folder holds, in DER."""
+    """What a trust folder holds, in DER; *certificates* and *lists* are also those of its subfolders."""
 
     certificates: tuple[bytes, ...] = ()
     lists: tuple[bytes, ...] = ()
     approved: frozenset[str] | None = None
+    kinds: Mapping[Kind, KindFiles] = field(default_factory=dict)
 
     def store(self) -> TrustStore:
         """The trust store of these files."""
@@ -42,23 +58,30 @@ class TrustFiles:
             intermediates=tuple(certificate for certificate in certificates if not is_root(certificate)),
             approved=self.approved,
             withdrawn=withdrawals(x509.load_der_x509_crl(der) for der in self.lists),
+            kinds={kind: files.allowed() for kind, files in self.kinds.items()},
         )
 
 
 def load_trust(folder: Path) -> TrustFiles:
     """The trust store in *folder*; raises ConfigFaults with all faults of all its files."""
-    reader = _Reader()
     if not folder.is_dir():
         raise ConfigFaults([Fault(str(folder), 0, "documents.trust", "is no folder")])
+    reader, kinds = _Reader(), {kind: _Reader() for kind in Kind if (folder / kind).is_dir()}
     for file in sorted(folder.iterdir()):
-        reader.read(file)
+        if file.name not in kinds:
+            reader.read(file)
+    for kind, own in kinds.items():
+        for file in sorted((folder / kind).iterdir()):
+            own.read(file)
+        reader.take_in(own, folder / kind)
     reader.check(folder)
     if reader.faults:
         raise ConfigFaults(reader.faults)
     return TrustFiles(
-        tuple(certificate.public_bytes(Encoding.DER) for certificate in reader.certificates),
+        _der(reader.certificates),
         tuple(crl.public_bytes(Encoding.DER) for _, crl in reader.lists),
         reader.approved,
+        {kind: KindFiles(_der(own.certificates), own.approved) for kind, own in kinds.items()},
     )
 
 
@@ -85,6 +108,14 @@ class _Reader:
         except ValueError:
             self._fault(file, "cannot be read as PEM or DER")
 
+    def take_in(self, other: "_Reader", folder: Path) -> None:
+        """Add what the subfolder *folder* holds: its authorities are believed like the others."""
+        self.certificates += [one for one in other.certificates if one not in self.certificates]
+        self.lists += other.lists
+        self.faults += other.faults
+        if other.approved is None and not (other.certificates or other.faults):
+            self._fault(folder, "holds neither a certificate of an authority nor approved.txt")
+
     def check(self, folder: Path) -> None:
         """What must hold between the files."""
         if not any(is_root(certificate) for certificate in self.certificates):
@@ -106,6 +137,10 @@ class _Reader:
 
     def _fault(self, file: Path, text: str, line: int = 0) -> None:
         self.faults.append(Fault(str(file), line, "", text))
+
+
+def _der(certificates: list[x509.Certificate]) -> tuple[bytes, ...]:
+    return tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates)
 
 
 def _certificates(value: bytes) -> list[x509.Certificate]:

@@ -56,6 +56,8 @@ GIVEN_BY_GATEWAY = frozenset({"transcript_id", "citizen_id"})
 JUDGED_AS_ONE = frozenset({"grade_code", "education_level", "circular"})
 """Any code of these may come from a vendor: whether they fit together is judged as one (DQ-49)."""
 
+EVENT_TYPES = frozenset({"NEW", "UPdate", "UPDATE", "CANCEL"})
+"""What may stand in event.type; the second is the national list's own spelling."""
 _VENDOR = re.compile(r"[a-z0-9][a-z0-9-]*")
 _BIRTH = ("birth_date", "birth_year_month", "birth_year")
 _ROW_WHERE: dict[str, dict[str, Where]] = {
@@ -98,17 +100,21 @@ def allowed_codes(spec: FieldSpec, level: Level) -> frozenset[str] | None:
 
 def check(definition: Definition) -> None:
     """Raises ConnectorFaults with all faults of *definition*, reading faults included."""
-    if any(fault.text.startswith(NOT_YAML) for fault in definition.faults.found):
-        raise ConnectorFaults(definition.faults.found)  # what that file holds would all be missing
-    checker = _Checker(definition)
-    checker.run()
-    if checker.faults.found:
-        raise ConnectorFaults(checker.faults.found)
+    faults = definition.faults
+    broken = {fault.file for fault in faults.found if fault.text.startswith(NOT_YAML)}
+    if definition.profile.node.file not in broken:  # without level and format nothing can be said of the rest
+        _Checker(definition, whole=not broken).run()
+    found = [fault for fault in faults.found if fault.file not in broken or fault.text.startswith(NOT_YAML)]
+    if found:
+        raise ConnectorFaults(found)
 
 
 class _Checker:
-    def __init__(self, definition: Definition) -> None:
+    """*whole*: every file could be read; else what seems to be missing may stand in one that could not."""
+
+    def __init__(self, definition: Definition, *, whole: bool) -> None:
         self.definition = definition
+        self.whole = whole
         self.faults = definition.faults
         self.level = level_of(definition)
         self.specs = specs(self.level)
@@ -116,11 +122,13 @@ class _Checker:
     def run(self) -> None:
         self._profile()
         check_signatures(self.definition)
-        self._evidence()
+        if self.whole:
+            self._evidence()
         for table in self.definition.tables.values():
             self._table(table)
         self._plain("event", EVENT_FIELDS)
         self._plain("facts", FACTS)
+        self._event_type()
         for section in ("record", "results"):
             self._section(section, self.definition.sections[section])
         for name, rows in self.definition.rows.items():
@@ -131,7 +139,8 @@ class _Checker:
             if rows.rules:
                 self._due(name, rows.rules, rows.node)
         check_paths(self.definition)
-        self._totals()
+        if self.whole:
+            self._totals()
         self._expectations()
 
     def _expectations(self) -> None:
@@ -139,6 +148,8 @@ class _Checker:
         for expectation in self.definition.expect:
             if expectation.code not in catalogue():
                 self.faults.add(expectation.node, f"unknown code{candidates(expectation.code, catalogue())}")
+            elif not is_of_input(expectation.code):
+                self.faults.add(expectation.node, f"{expectation.code} is no finding of a vendor's input")
             if expectation.field not in named:
                 self.faults.add(expectation.node, f"unknown field{candidates(expectation.field, named)}")
 
@@ -150,6 +161,8 @@ class _Checker:
             self.faults.add(evidence.node, "evidence: an XML message is its own evidence")
         mapped = {name for section in ("record", "results") for name in self.definition.sections[section]}
         for name, node in evidence.compare.items():
+            if node.value == []:
+                self.faults.add(node, "names no path")
             if name not in mapped:
                 self.faults.add(node, f"no field of record or results{candidates(name, mapped)}")
 
@@ -159,6 +172,10 @@ class _Checker:
             self.faults.add(profile.node, "schools: a connector speaks for at least one school")
         if not _VENDOR.fullmatch(profile.vendor):
             self.faults.add(profile.node, "vendor: must be lower-case letters, digits and hyphens (it names topics)")
+        if not profile.mapping_version.strip():
+            self.faults.add(profile.node, "mapping_version: must not be empty: records name it")
+        if profile.signers and profile.signatures == "ignore":
+            self.faults.add(profile.node, "signers: have no use with signatures: ignore")
 
     def _table(self, table: Table) -> None:
         official = code_lists().get(table.official)
@@ -184,6 +201,17 @@ class _Checker:
                 given = self._given(one, known[name])
                 if given not in {known[name], "same"}:
                     self.faults.add(one.node, f"gives {given}, but {section}.{name} takes {known[name]}")
+
+    def _event_type(self) -> None:
+        """A word that no table knows must not pass for a new record."""
+        rule = self.definition.sections["event"].get("type")
+        for one in () if rule is None else (rule, *rule.others):
+            table = self.definition.tables.get(one.table or "")
+            if one.value is None and (self.whole if table is None else table.official != "event_type"):
+                self.faults.add(one.node, "needs a table of event_type: an unknown word would be a new record")
+            stated = {text for text in (one.default, None if one.via else one.value) if text is not None}
+            for text in sorted(stated - EVENT_TYPES):
+                self.faults.add(one.node, f"{text} is no code of event_type{candidates(text, EVENT_TYPES)}")
 
     def _section(self, section: str, rules: Mapping[str, Rule], braces: str = "") -> None:
         known = self.specs[section]
@@ -218,6 +246,8 @@ class _Checker:
         if rule.table is None:
             return gives
         table = self.definition.tables.get(rule.table)
+        if table is None and not self.whole:
+            return wanted
         if table is None:
             self.faults.add(rule.node, f"unknown table {rule.table}{candidates(rule.table, self.definition.tables)}")
             return wanted
@@ -248,8 +278,19 @@ class _Checker:
             self._try(found, call)
         return found.gives
 
+    def _temporary(self, call: Call) -> None:
+        """A temporary code waits for its official one (DQ-24), so the function must know it as connector.yaml does."""
+        if call.name != "pupil_code":
+            return
+        usual = functions.FUNCTIONS["pupil_code"].parameters["temporary"].default
+        stated = self.faults.text(call.arguments.get("temporary"), usual)
+        due = self.definition.profile.temporary_code
+        if stated != due:
+            self.faults.add(call.node, f"temporary must be {due}, the temporary_code of connector.yaml")
+
     def _try(self, found: Function, call: Call) -> None:
         """Arguments that make no sense together are the function's to say."""
+        self._temporary(call)
         given = {name: argument(self.faults, found.parameters[name], node) for name, node in call.arguments.items()}
         try:
             found.factory(**given)
@@ -278,6 +319,12 @@ class _Checker:
                 self.faults.add(node, f"{section}: required output {name} has no rule")
         required = (name for name, spec in self.specs[section].items() if _is_required(spec.rule(self.level)))
         check_total(self.faults, section, rules, required)
+
+
+def is_of_input(code: str) -> bool:
+    """Whether *code* may be said of what a vendor sends: a data-quality code that is reported, and as itself."""
+    entry = catalogue()[code]
+    return code.startswith("DQ-") and not entry.silent and not entry.reported_as
 
 
 def _is_required(rule: NationalRule | None) -> bool:

@@ -30,8 +30,10 @@ class Read:
 def check_paths(definition: Definition) -> None:
     """Adds what is wrong with the paths of *definition*."""
     faults = definition.faults
-    for rows in definition.rows.values():
+    for name, rows in definition.rows.items():
         _check_each(faults, rows)
+        _check_lines_differ(faults, name, rows)
+    _check_places(faults, definition)
     shapes = [_shape(schema.plain) for schema in definition.schemas.values()]
     if definition.profile.csv is not None:
         _check_lines(faults, definition, definition.profile.csv)
@@ -70,10 +72,11 @@ def reads(definition: Definition) -> Iterator[Read]:
 
 
 def _of_rule(rule: Rule, rows: Rows | None) -> Iterator[Read]:
-    for one in (rule, *rule.others):
-        for path in one.paths:
-            yield Read(path, one.node, rows)
-        yield from _of_condition(one.when, rows)
+    for path in rule.paths:
+        yield Read(path, rule.node, rows)
+    yield from _of_condition(rule.when, rows)
+    for other in rule.others:  # which may be a list again
+        yield from _of_rule(other, rows)
 
 
 def _of_condition(condition: Condition | None, rows: Rows | None) -> Iterator[Read]:
@@ -83,8 +86,8 @@ def _of_condition(condition: Condition | None, rows: Rows | None) -> Iterator[Re
 
 
 def _check_form(faults: Faults, read: Read) -> None:
-    if not all(step.name.strip() for step in path_steps(read.path)):
-        faults.add(read.node, f"{read.path or 'an empty path'} is no path (a.b, $.a, ^.a, a[b=c].d)")
+    if not is_path(read.path):
+        faults.add(read.node, _no_path(read.path))
     if read.path.startswith("^.") and (read.rows is None or read.rows.path is None):
         faults.add(read.node, f"{read.path}: only rows found by a path have an item above them")
     words = read.rows.each if read.rows is not None else ()
@@ -92,6 +95,36 @@ def _check_form(faults: Faults, read: Read) -> None:
         if not words or any(name not in row for row in words):
             known = sorted({key for row in words for key in row})
             faults.add(read.node, f"{{{name}}} is filled by no line of each{candidates(name, known)}")
+
+
+def is_path(path: str) -> bool:
+    """Whether *path* leads anywhere: ``$`` and ``^`` stand only before a point."""
+    has_sign = path[:1] in {"$", "^"}
+    return all(step.name.strip() for step in path_steps(path)) and (not has_sign or path[1:2] == ".")
+
+
+def _no_path(path: str) -> str:
+    return f"{path or 'an empty path'} is no path (a.b, $.a, ^.a, a[b=c].d)"
+
+
+def _check_places(faults: Faults, definition: Definition) -> None:
+    """The paths that are no rule's: of the items, and of what is ignored."""
+    profile = definition.profile
+    if profile.batch not in {"", "$"} and (not is_path(profile.batch) or profile.batch[:1] in {"$", "^"}):
+        faults.add(profile.node, f"batch: {_no_path(profile.batch)}")
+    for path in definition.ignore:
+        if not is_path(path):
+            faults.add(profile.node, f"ignore: {_no_path(path)}")
+        elif path.startswith("^."):
+            faults.add(profile.node, f"ignore: {path}: only rows found by a path have an item above them")
+
+
+def _check_lines_differ(faults: Faults, section: str, rows: Rows) -> None:
+    """A code twice is a subject twice; a key twice gives one subject's marks to another."""
+    for name in ("code", "key"):
+        words = [row[name] for row in rows.each if name in row]
+        for word in sorted({word for word in words if words.count(word) > 1}):
+            faults.add(rows.node, f"{section}.each: {name} {word} stands twice")
 
 
 def _check_each(faults: Faults, rows: Rows) -> None:

@@ -15,8 +15,9 @@ from gateway.errors import Problem
 from gateway.intake import check as checks
 from gateway.intake import functions
 from gateway.intake.documents_embedded import Embedded
+from gateway.intake.functions_numbers import number_of
 from gateway.intake.language import Call, Condition, ConnectorFaults, Definition, Rows, Rule
-from gateway.intake.limits import head_limits, limits, safe_length
+from gateway.intake.limits import head_limits, limits, needed, safe_length
 from gateway.intake.makers import (
     PARENT,
     FixedRow,
@@ -36,10 +37,11 @@ from gateway.intake.makers import (
     joined,
     path_steps,
     short,
+    unless_nothing,
 )
-from gateway.intake.nodes import Faults, Node
+from gateway.intake.nodes import MAX_DIGITS, Faults, Node
 from gateway.intake.tables import BOOLEANS, look_up
-from gateway.intake.values import Note, Refusal, Step, as_text, folded, remembered_clean, word
+from gateway.intake.values import Note, Refusal, Step, as_word, clean_text, folded, word
 from gateway.national.schema import FieldSpec, Level
 
 
@@ -117,7 +119,7 @@ class _Compiler:
         self.faults: Faults = definition.faults
         self.level: Level = checks.level_of(definition)
         self.specs = checks.specs(self.level)
-        self.nothing = frozenset({"", *definition.blank})
+        self.nothing = frozenset({"", *definition.blank})  # as `clean` leaves them: `language`
         self.known: dict[str, Any] = {}
         self.above: list[str] = []
         """Paths of rows that look into their item."""
@@ -223,11 +225,12 @@ class _Compiler:
     def _choice(self, field: str, rule: Rule, kind: str, last: Sequence[Step]) -> Maker:
         """The maker of *field*: of one rule, or of the first of several whose condition holds."""
         if not rule.others:
-            return self._maker(field, rule, (*self._steps(rule, kind), *last), kind)
-        ways = []
-        for one in (replace(rule, others=()), *rule.others):
-            maker = self._maker(field, replace(one, when=None), (*self._steps(one, kind), *last), kind)
+            return self._maker(field, rule, kind, last)
+        ways: list[tuple[Test | None, Maker]] = []
+        for one in (replace(rule, others=()), *rule.others[:-1]):
+            maker = self._maker(field, replace(one, when=None), kind, last)
             ways.append((self._test(one.when) if one.when else None, maker))
+        ways.append((None, self._maker(field, rule.others[-1], kind, last)))  # with its own condition and default
 
         def make(item: Tree, root: Tree, found: Found) -> object:
             for test, maker in ways:
@@ -253,12 +256,15 @@ class _Compiler:
         arguments = {name: checks.argument(self.faults, found.parameters[name], node) for name, node in given}
         return found.factory(**arguments)
 
-    def _maker(self, field: str, rule: Rule, steps: Sequence[Step], kind: str) -> Maker:
-        default = self._literal(rule, rule.default, kind)
-        if rule.value is not None:
-            maker = always(self._constant(rule, steps, kind))
+    def _maker(self, field: str, rule: Rule, kind: str, last: Sequence[Step]) -> Maker:
+        default = self._literal(rule, "default", kind, (field, last))
+        if rule.value is None:
+            left = needed(last, (rule.then or rule.via)[-1].name if rule.then or (rule.via and not rule.table) else "")
+            maker = self._chained(field, rule, (*self._steps(rule, kind), *left), default)
+        elif rule.via or rule.table is not None:
+            maker = always(self._through(rule, (*self._steps(rule, kind), *last)))
         else:
-            maker = self._chained(field, rule, tuple(steps), default)
+            maker = always(self._literal(rule, "value", kind, (field, last)))
         if rule.when is None:
             return maker
         test = self._test(rule.when)
@@ -273,33 +279,39 @@ class _Compiler:
         if len(rule.paths) > 1 or "." in path or "[" in path:
             return long
         if rule.table is None and not rule.via and steps[0] is _TEXT:
-            maker = short(path, long, remembered_clean, (safe_length(steps[1:]), default, self.nothing))
+            maker = short(path, long, clean_text, (safe_length(steps[1:]), default, self.nothing))
             self.texts[maker] = (safe_length(steps[1:]), default)
             return maker
         few = functions.FUNCTIONS[rule.via[0].name].few_values if rule.via else rule.table is not None
-        step = lru_cache(maxsize=_REMEMBERED)(steps[0]) if few else steps[0]
+        step = unless_nothing(steps[0], self.nothing)
+        step = lru_cache(maxsize=_REMEMBERED)(step) if few else step
         return short(path, long, step, (safe_length(steps[1:]), default, self.nothing))
 
-    def _literal(self, rule: Rule, text: str | None, kind: str) -> object:
-        """A default as the field's type; text is the national value, not the vendor's word."""
+    def _literal(self, rule: Rule, key: str, kind: str, limit: tuple[str, Sequence[Step]]) -> object:
+        """The rule's default or value as the field's type: the national value, held to the limits of any other."""
+        text = rule.default if key == "default" else rule.value
         if text is None:
             return None
         try:
-            return _LITERALS.get(kind, str)(text)
+            value = _LITERALS.get(kind, _cleaned)(text)
         except (ValueError, ArithmeticError, KeyError):
-            self.faults.add(rule.node, f"default is no {kind}" + (" (1 or 0)" if kind == "boolean" else ""))
+            self.faults.add(rule.node, f"{key} is no {kind}" + (" (1 or 0)" if kind == "boolean" else ""))
             return None
+        if value is None:
+            self.faults.add(rule.node, f"{key} is empty")
+            return None
+        field, last = limit
+        made = _passed(value, last)
+        if isinstance(made, Refusal):
+            self.faults.add(rule.node, f"{key} is no {field.rpartition('.')[2]} ({made.code})")
+            return None
+        return made
 
-    def _constant(self, rule: Rule, steps: Sequence[Step], kind: str) -> object:
-        if not rule.via and rule.table is None:
-            return self._literal(rule, rule.value, kind)
-        value: object = rule.value
-        for step in steps:
-            value = step(value)
-            value = value.value if isinstance(value, Note) else value
-            if value is None or isinstance(value, Refusal):
-                self.faults.add(rule.node, "the value does not go through its functions")
-                return None
+    def _through(self, rule: Rule, steps: Sequence[Step]) -> object:
+        value = _passed(rule.value, steps)
+        if value is None or isinstance(value, Refusal):
+            self.faults.add(rule.node, "the value does not go through its functions")
+            return None
         return value
 
     def _source(self, paths: Sequence[str]) -> Getter:
@@ -335,7 +347,7 @@ class _Compiler:
         words = frozenset(word(text) for text in condition.words)
 
         def listed(item: Tree, root: Tree) -> bool:
-            found = as_text(source(item, root))
+            found = as_word(source(item, root))
             return isinstance(found, str) and word(found) in words
 
         return listed
@@ -359,7 +371,7 @@ class _Compiler:
             value = source(item, root)
             if value is None:
                 return
-            read = as_text(value)
+            read = as_word(value)
             if not isinstance(read, str) or (read and folded(read) not in forms):
                 found.append(problem)
 
@@ -435,14 +447,47 @@ class _Compiler:
         here.setdefault(last.name, {}).update(inside or {})
 
 
+_TEXT = functions.FUNCTIONS["text"].factory()
+
+
+def _passed(value: object, steps: Sequence[Step]) -> object:
+    """*value* behind *steps*, or the refusal of one of them."""
+    for step in steps:
+        value = step(value)
+        value = value.value if isinstance(value, Note) else value
+        if value is None or isinstance(value, Refusal):
+            break
+    return value
+
+
+def _cleaned(text: str) -> object:
+    """A constant text as `clean` leaves it; None when it is empty."""
+    made = _TEXT(text)
+    if made is None or isinstance(made, str):
+        return made
+    raise ValueError(text)
+
+
+def _decimal(text: str) -> Decimal:
+    number = number_of(text)
+    if number is None:  # NaN, infinity, and powers of ten that nobody means
+        raise ValueError(text)
+    return number
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+        raise ValueError(text)
+    return int(text)
+
+
 _LITERALS: Mapping[str, Callable[[str], object]] = {
     "boolean": BOOLEANS.__getitem__,
-    "decimal": Decimal,
+    "decimal": _decimal,
     "date": date.fromisoformat,
-    "integer": int,
-    "instant": int,
+    "integer": _whole,
+    "instant": _whole,
 }
-_TEXT = functions.FUNCTIONS["text"].factory()
 _USUAL: dict[str, Step] = {
     "string": _TEXT,
     "decimal": functions.FUNCTIONS["number"].factory(),

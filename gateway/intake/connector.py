@@ -6,9 +6,9 @@ park (hold), warn. A CANCEL carries only pupil code, school year, school and ver
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.errors import Problem, severity_of
 from gateway.intake import rules, rules_identity
@@ -42,6 +42,7 @@ from gateway.intake.rules_secondary import fill_total
 from gateway.intake.straight import Made, Straight
 from gateway.intake.straight_source import straight_of
 from gateway.intake.unknown import Known
+from gateway.intake.unreadable import unreadable
 from gateway.national.schema import Level
 from gateway.record import Op, Position, SourceOrder, record_id, vendor_topic
 
@@ -50,13 +51,13 @@ WHOLE = "$"
 _OPS = {"NEW": Op.NEW, "UPdate": Op.UPDATE, "UPDATE": Op.UPDATE, "CANCEL": Op.CANCEL}
 _LACKS = frozenset({"DQ-18", "DQ-32", "DQ-33", "DQ-36"})
 """What a change list (DQ-52) lacks is not named beside it: sending that alone would help nobody."""
+NOTHING_REFUSED: frozenset[str] = frozenset()
 _KEYS_DUE = ("pupil_code", "school_code", "school_year")
 
 Tree = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
+class _Message(NamedTuple):
     """What all items of one message share."""
 
     root: Tree
@@ -115,8 +116,10 @@ class Connector:
         trees = self._items(root)
         if len(trees) > self.profile.max_items or self._has_too_many_rows(trees, root):
             return RejectedWhole((Problem("GW-01"),))  # a small message of countless parts would keep its slot busy
-        if not trees or (self.format == "xml" and len(trees) > 1):  # signed bytes are the evidence of one record
-            return RejectedWhole((Problem("DQ-45"),))
+        if not trees:
+            return RejectedWhole((unreadable("no_items"),))
+        if self.format == "xml" and len(trees) > 1:  # signed bytes are the evidence of one record
+            return RejectedWhole((unreadable("several_records"),))
         evidence = evidence_of(value, position) if self.format == "xml" else None
         message = _Message(root, position, timestamp_ms, evidence, {}, given.findings)
         items = [self._item(index, tree, message) for index, tree in enumerate(trees)]
@@ -146,7 +149,7 @@ class Connector:
             return {WHOLE: tree}
         if isinstance(tree, (dict, tuple)):
             return tree
-        return (Problem("DQ-45"),)
+        return (unreadable("not_an_object"),)
 
     def _items(self, root: Tree) -> list[object]:
         if self.items is None:
@@ -158,14 +161,15 @@ class Connector:
 
     def _item(self, index: int, tree: object, message: _Message) -> Item:
         if not isinstance(tree, dict):
-            why = tree if isinstance(tree, Problem) else Problem("DQ-45")  # the decoder knows of this item alone
+            # a Problem: the decoder knows of this item alone
+            why = tree if isinstance(tree, Problem) else unreadable("not_an_object")
             return Rejected(index, (why,), None, None)
         shape = tuple(tree)
         self.known.count(tree, shape, message.unknown, self.profile.max_rows)
         if self.mapping.embedded is not None:
             own = embedded(self.mapping.embedded, tree, message.root, message.position, index)
             findings = (*message.findings, *own.findings)
-            message = replace(message, evidence=own.evidence, findings=findings, signed=own.tree)
+            message = message._replace(evidence=own.evidence, findings=findings, signed=own.tree)
         made = None if self.straight is None else self.straight.make(tree, message.root, shape)
         if made is not None and _OPS.get(made.event.get("type") or "NEW") is not Op.CANCEL:
             return self._plain(index, made, message)
@@ -249,15 +253,17 @@ class Connector:
         fill_total(results, facts)
         identity = rules_identity.identify(body, self.profile.temporary_code)
         body["citizen_id"] = identity.citizen_id
-        if not rules_identity.birth_text(body) and not any(p.field.startswith("birth_") for p in found):
+        unborn = body.get("birth_date") is None and not rules_identity.birth_text(body)
+        if unborn and not any(p.field.startswith("birth_") for p in found):
             found.append(Problem("DQ-33", "birth_date"))
-        refused = frozenset(problem.field for problem in found)
+        refused = frozenset([p.field for p in found if p.code != "DQ-33"]) if found else NOTHING_REFUSED
         before = None if message.evidence is None else dict(body)
         found += settle(body, self.tables, _day_of(draft.event, message))
         if before is not None:
             found += self._unlike_signed(found, before, body, message)
         found += rules_identity.staff_problems(body, results["subjects"])
-        found += rules.judge(body, facts, identity, self.level, refused, self.options)
+        judged = rules.judge(body, facts, identity, self.level, refused, self.options)
+        found = rules.told_once(found, judged, body) if found else judged
         return self._outcome(draft, found, message, identity)
 
     def _unlike_signed(self, found: Found, before: Tree, body: Tree, message: _Message) -> list[Problem]:
@@ -274,21 +280,24 @@ class Connector:
         identifier = record_id(code, year, self.profile.programme) if code and year else None
         occurred = event.get("occurred_at")
         occurred = message.timestamp_ms if occurred is None else occurred
-        if year:
+        if year and event.get("occurred_at") is not None:
             found += rules.time_problems(occurred, year, message.timestamp_ms)
-        problems = tuple(dict.fromkeys(found))
+        issued = keys.get("issue_date")
+        if year and issued is not None:
+            found += rules.issue_problems(issued, year, message.timestamp_ms)
+        problems = tuple(dict.fromkeys(found)) if found else ()
         if problems and any(problem.code == "DQ-52" for problem in problems):
             problems = tuple(problem for problem in problems if problem.code not in _LACKS)
         refused = problems and any(self.severity(problem) == "reject" for problem in problems)
         if refused or identifier is None or draft.order is None:
             problems = first_findings(problems, self.severity)
-            return Rejected(draft.index, problems, event.get("vendor_ref"), identifier, draft.order)
+            return Rejected(draft.number, problems, event.get("vendor_ref"), identifier, draft.order)
         body = None if identity is None else draft.body
         made = None if draft.made is None or draft.made.changed() else draft.made
         if body is not None and body.get("transcript_id") is None:
             body["transcript_id"] = identifier  # facts section 5: where a vendor has none
         return Mapped(
-            index=draft.index,
+            index=draft.number,
             record_id=identifier,
             pupil_code=code,
             school_code=school,
@@ -312,11 +321,10 @@ class Connector:
         return tuple(problem for problem in problems if self.severity(problem) == severity)[:MAX_FINDINGS]
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(NamedTuple):
     """An item on its way; of a CANCEL, *body* holds the key fields only."""
 
-    index: int
+    number: int
     op: Op
     event: Mapping[str, Any]
     order: SourceOrder | None

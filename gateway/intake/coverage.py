@@ -14,7 +14,7 @@ from gateway.intake import check
 from gateway.intake.language import Condition, Definition
 from gateway.intake.makers import PARENT, Getter, getter, is_nothing, path_steps
 from gateway.intake.sources import Reading, readings, row_conditions, sorted_rows
-from gateway.intake.values import as_text, folded, word
+from gateway.intake.values import as_word, folded, word
 from gateway.national.schema import Level
 
 Tree = Mapping[str, Any]
@@ -179,7 +179,7 @@ def _holds(condition: Condition, item: Item, nothing: frozenset[str]) -> bool:
     found = _first([getter(path) for path in condition.paths], item, nothing)
     if not condition.words:
         return found is not None
-    text = as_text(found)
+    text = as_word(found)
     return isinstance(text, str) and word(text) in {word(one) for one in condition.words}
 
 
@@ -202,7 +202,7 @@ def _unused_words(definition: Definition, all_readings: Sequence[Reading], items
 def _texts(reading: Reading, items: Sequence[Item]) -> Iterator[str]:
     constants: tuple[object, ...] = tuple(text for text in (reading.rule.value,) if text is not None)
     for value in (*constants, *_values(reading, items)):
-        text = None if value is None else as_text(value)
+        text = None if value is None else as_word(value)
         if isinstance(text, str):
             yield text
 

@@ -17,12 +17,14 @@ from gateway.intake.decode_xml import MAX_DEPTH, decode_xml
 from gateway.intake.encodings import decode_text, disguised, undeclared
 from gateway.intake.given import Given
 from gateway.intake.language_profile import Profile
+from gateway.intake.unreadable import unreadable, why_no_json, why_no_xml
+from gateway.intake.values import composed
 
 __all__ = ["MAX_DEPTH", "Decoder", "decode_json", "decode_xml", "decoder"]
 
 Decoder = Callable[[bytes, Given], object]
 
-_UNREADABLE = (Problem("DQ-45"),)
+_UNREADABLE = (unreadable("syntax"),)
 _UNKNOWN_SCHEMA = (Problem("GW-05", "schema"),)
 
 
@@ -41,6 +43,8 @@ def decoder(profile: Profile, schemas: Mapping[str, WriterSchema]) -> Decoder:
 
 def _xml(value: bytes, given: Given) -> object:
     tree = decode_xml(value)
+    if tree == "DQ-45":
+        return (unreadable(why_no_xml(value)),)
     return (Problem(tree),) if isinstance(tree, str) else tree
 
 
@@ -50,7 +54,29 @@ def _json(value: bytes, given: Given) -> object:
         return (problem,)
     tree = decode_json(value)
     if tree is None:
-        return _UNREADABLE if _is_utf8(value) else (undeclared(value),)
+        return (unreadable(why_no_json(value)) if _is_utf8(value) else undeclared(value),)
+    return _composed(value, tree)
+
+
+def _composed(value: bytes, tree: object) -> object:
+    """*tree* with composed names, as mappings have them (DQ-01); two names that become one refuse the message.
+
+    Only a text with marks of its own, U+0300 to U+036F, has other names: their bytes begin with CC or CD.
+    """
+    if b"\xcc" not in value and b"\xcd" not in value and b"\\u03" not in value:
+        return tree
+    nodes: list[object] = [tree]
+    for node in nodes:
+        if isinstance(node, dict):
+            names = {name: composed(name) for name in node if not name.isascii()}
+            if names and len({names.get(name, name) for name in node}) < len(node):
+                return (unreadable("duplicate_name"),)
+            for name, better in names.items():
+                if name != better:
+                    node[better] = node.pop(name)
+            nodes += [below for below in node.values() if isinstance(below, (dict, list))]
+        elif isinstance(node, list):
+            nodes += [below for below in node if isinstance(below, (dict, list))]
     return tree
 
 
@@ -67,8 +93,9 @@ def _json_in(encoding: str) -> Decoder:
         text = decode_text(value, encoding)
         if isinstance(text, Problem):
             return (text,)
-        tree = decode_json(text.removeprefix("\ufeff").encode("utf-8", "surrogatepass"))
-        return _UNREADABLE if tree is None else tree
+        again = text.removeprefix("\ufeff").encode("utf-8", "surrogatepass")
+        tree = decode_json(again)
+        return (unreadable(why_no_json(again)),) if tree is None else _composed(again, tree)
 
     return decode
 
@@ -90,7 +117,7 @@ def _avro(known: Mapping[bytes, WriterSchema]) -> Decoder:
     def decode(value: bytes, given: Given) -> object:
         header = header_of(value)
         if not header:
-            return _UNREADABLE
+            return _UNREADABLE if value else (unreadable("empty"),)
         schema = known.get(header) or given.schema
         if not isinstance(schema, WriterSchema):
             return _UNKNOWN_SCHEMA

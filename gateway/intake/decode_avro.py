@@ -144,7 +144,7 @@ def encode_line(line: str, schema: WriterSchema) -> bytes | None:
     try:
         for value in json_reader(io.StringIO(line), schema.plain):
             schemaless_writer(stream, schema.plain, cast("Any", value))
-    except _FAULTY:
+    except (*_FAULTY, RecursionError):
         return None
     return schema.header + stream.getvalue()
 

@@ -1,8 +1,11 @@
 """CSV sheets: a file's text to ``{labels…, rows: [{column: cell}]}``, columns found by their header text.
 
 Each line is one of: empty · header, first or repeated · numbers of the columns · class of its own (``LỚP 1A``) ·
-total, remark or signature · pupil.  All but the last are passed over (DQ-26); a line that does not fit the header is
-a pupil's whose item is refused, never dropped.  Without the required columns the whole file is refused.
+labels · total, remark or signature · pupil.  All but the last are passed over (DQ-26); a line that does not fit the
+header is a pupil's whose item is refused, never dropped.  Without the required columns the whole file is refused.
+
+The labels above the first header hold for the whole file.  Where labels further down say something else, the lines
+below them are refused (DQ-27): the items of a message share its labels.
 """
 
 import re
@@ -10,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.errors import Problem
+from gateway.intake.decode_csv_asides import class_of, is_aside, is_day, is_name
 from gateway.intake.decode_csv_lines import read_lines
 from gateway.intake.language_csv import ROWS, CsvLayout
-from gateway.intake.values import clean, folded
+from gateway.intake.values import clean, folded, word
 
 MAX_HEADINGS = 200
 MAX_LINES_ABOVE = 60
@@ -23,12 +27,6 @@ _LONGEST_HEADING = 60
 _FEW = 3
 _NUMBERED = re.compile(r"\(?(\d{1,3})\)?")
 _TRIMMED = re.compile(r"\s*(?:\(\*\)|\*|:)+\s*$")
-_ASIDES = (
-    "tổng", "tổng số", "tổng cộng", "cộng", "trung bình", "tỉ lệ", "tỷ lệ", "ghi chú", "người lập", "hiệu trưởng",
-    "phó hiệu trưởng", "giáo viên", "gvcn", "gvbm", "ngày", "xác nhận", "ký", "duyệt", "danh sách", "thủ trưởng",
-    "kt hiệu trưởng", "kt. hiệu trưởng", "lập biểu",
-)  # fmt: skip
-
 Item = dict[str, str] | Problem
 Sheet = dict[str, object]
 
@@ -63,11 +61,13 @@ class _Reader:
     group: str = ""
     closing: bool = False
     """True behind a total or a signature, where the names of those who sign stand."""
+    others: dict[str, str] = field(default_factory=dict)
+    """The labels further down that say something else than the file's."""
 
     def __post_init__(self) -> None:
         columns = self.layout.columns.items()
         self.aliases = {_heading(text): name for name, texts in columns for text in texts}
-        self.asides = tuple(folded(text) for text in (*_ASIDES, *self.layout.asides))
+        self.asides = tuple(word(text) for text in self.layout.asides)
         self.labels = {_heading(text): name for name, texts in self.layout.labels.items() for text in texts}
 
     def run(self) -> Sheet | tuple[Problem, ...]:
@@ -77,7 +77,7 @@ class _Reader:
         sheet: Sheet = {}
         for line in self.lines[: header.at]:
             if not self._is_class(line):
-                self._read_labels(line, sheet)
+                sheet = self._labels_in(line) | sheet
         items: list[Item] = []
         at = header.at + header.rows
         while at < len(self.lines):
@@ -87,7 +87,8 @@ class _Reader:
                 header, at = again, at + again.rows
                 continue
             at += 1
-            if not self._is_class(line) and not _is_numbers(line) and not self._is_aside(line, header):
+            if self._is_pupil(line, header) or not self._is_passed_over(line, header, sheet):
+                self.closing = False
                 items.append(self._item(line, header))
         doubled = _doubled(header, self.layout)
         return doubled or (sheet | {ROWS: items} if items else (Problem("DQ-26", ROWS),))
@@ -133,45 +134,83 @@ class _Reader:
             return again
         return replace(header, rows=1)
 
-    def _read_labels(self, line: Sequence[str], sheet: Sheet) -> None:
+    def _labels_in(self, line: Sequence[str]) -> dict[str, object]:
         """``Năm học: 2025-2026`` in one cell, or the label and its value in the next cell that holds something."""
         cells = [cell for cell in line if cell]
+        found: dict[str, object] = {}
         for place, cell in enumerate(cells):
-            text, colon, value = cell.partition(":")
-            name = self.labels.get(_heading(text))
-            if name is None:
-                continue
-            after = cells[place + 1] if place + 1 < len(cells) else ""
-            sheet.setdefault(name, value.strip() if colon and value.strip() else after)
+            name = self._label(cell)
+            if name:
+                value = cell.partition(":")[2].strip()
+                found.setdefault(name, value or (cells[place + 1] if place + 1 < len(cells) else ""))
+        return found
+
+    def _label(self, cell: str) -> str:
+        """The name of the label in *cell*; empty where there is none."""
+        return self.labels.get(_heading(cell.partition(":")[0]), "")
+
+    def _takes_labels(self, line: Sequence[str], sheet: Sheet) -> bool:
+        """Whether *line*, below the header, holds labels with values; those that differ from the file's are noted."""
+        found = {name: str(value) for name, value in self._labels_in(line).items()}
+        found = {name: value for name, value in found.items() if value and not self._is_word(value)}
+        for name, value in found.items():
+            if word(value) == word(str(sheet.get(name, ""))):
+                self.others.pop(name, None)
+            else:
+                self.others[name] = value
+        return bool(found)
+
+    def _is_word(self, cell: str) -> bool:
+        """Whether *cell* is a label or begins a line that is no pupil's."""
+        return bool(self._label(cell)) or is_aside(cell, self.asides)
 
     def _is_class(self, line: Sequence[str]) -> bool:
         cells = [cell for cell in line if cell]
         if not self.layout.class_column or not 0 < len(cells) <= 2:
             return False
-        for prefix in self.layout.class_prefixes:
-            if folded(cells[0]).startswith(folded(prefix)):
-                rest = cells[0][len(prefix) :].strip(" :.")
-                self.group = rest or (cells[1] if len(cells) > 1 else "")
-                self.closing = False
-                return True
-        return False
+        name = class_of(cells, self.layout.class_prefixes)
+        if name is None:
+            return False
+        self.group, self.closing = name, False
+        return True
 
     def _key_of(self, line: Sequence[str], header: _Header) -> str:
-        return next((line[at] for at, name in header.names.items() if name == self.layout.key and at < len(line)), "")
+        return _cell(line, header, self.layout.key)
 
-    def _is_aside(self, line: Sequence[str], header: _Header) -> bool:
-        if any(char.isdecimal() for char in self._key_of(line, header)):
-            self.closing = False
+    def _is_pupil(self, line: Sequence[str], header: _Header) -> bool:
+        """Whether *line* is a pupil's beyond doubt: by its code, its running number, or all else that is required."""
+        key = self._key_of(line, header)
+        place = next(place for place, cell in enumerate(line) if cell)
+        if self._label(line[place]) and header.names.get(place) not in self.layout.required:
             return False
-        cells = [cell for cell in line if cell]
-        if len(cells) == 1 or (self.closing and len(cells) <= _FEW):
+        if any(char.isdecimal() for char in key) and not self._is_word(key):
+            return not _is_numbers(line)
+        if _is_whole(_cell(line, header, self.layout.order)):
+            return not _is_numbers(line)
+        due = [_cell(line, header, name) for name in self.layout.required if name != self.layout.key]
+        if not due or not all(due):
+            return False
+        if any(is_day(cell) for cell in due):
             return True
-        first = folded(cells[0])
-        aside = any(first == word or first.startswith((word + " ", word + ":")) for word in self.asides)
-        self.closing = self.closing or aside
-        return aside
+        return (len(due) > 1 or sum(map(bool, line)) > _FEW) and not any(self._is_word(cell) for cell in due)
+
+    def _is_passed_over(self, line: Sequence[str], header: _Header, sheet: Sheet) -> bool:
+        """Whether *line*, not plainly a pupil's, is a class, numbers of the columns, labels, a total or a signature."""
+        if self._is_class(line) or _is_numbers(line):
+            return True
+        cells = [cell for cell in line if cell]
+        aside = is_aside(cells[0], self.asides)
+        if self._takes_labels(line, sheet) or aside:
+            self.closing = aside
+            return True
+        if self.closing and len(cells) <= _FEW:
+            return True
+        names = (_cell(line, header, name) for name in self.layout.required)
+        return len(cells) == 1 and not any(is_name(cell) for cell in names)
 
     def _item(self, line: Sequence[str], header: _Header) -> Item:
+        if self.others:
+            return Problem("DQ-27", next(iter(self.others)))
         if any(line[header.width :]) or (self.layout.quote and any(c[:1] == self.layout.quote for c in line)):
             return _SHIFTED
         item: dict[str, str] = {}
@@ -180,11 +219,19 @@ class _Reader:
             if cell or name in header.known:
                 item[name] = cell
         order = item.get(self.layout.order, "") if self.layout.order else ""
-        if order and not order.rstrip(".").removesuffix(".0").isdecimal():
+        if order and not _is_whole(order):
             return _SHIFTED
         if self.group and not item.get(self.layout.class_column):
             item[self.layout.class_column] = self.group
         return item
+
+
+def _cell(line: Sequence[str], header: _Header, name: str) -> str:
+    return next((line[at] for at, own in header.names.items() if name and own == name and at < len(line)), "")
+
+
+def _is_whole(text: str) -> bool:
+    return text.rstrip(".").removesuffix(".0").isdecimal()
 
 
 def _heading(text: str) -> str:

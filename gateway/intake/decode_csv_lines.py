@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gateway.errors import Problem
 from gateway.intake.language_csv import CsvLayout
+from gateway.intake.unreadable import unreadable
 from gateway.intake.values import clean
 
 MAX_LINES = 5_000
@@ -20,7 +21,7 @@ def read_lines(text: str, layout: CsvLayout) -> list[list[str]] | tuple[Problem,
     if found is None or _swallowed(found, layout.delimiter):
         found = _parsed(text, layout, "")
         if found is None:
-            return (Problem("DQ-45"),)
+            return (unreadable("syntax"),)
         found = [[_unquoted(cell, layout.quote) for cell in line] for line in found]
     return _MANY if len(found) > MAX_LINES else found
 
@@ -35,7 +36,7 @@ def _parsed(text: str, layout: CsvLayout, quote: str) -> list[list[str]] | None:
     try:
         for line in reader:
             if any(line):
-                found.append([cell if "\n" in cell else clean(cell) for cell in line])
+                found.append([cell if "\n" in cell or "\0" in cell else clean(cell) for cell in line])
             if len(found) > MAX_LINES:
                 break
     except csv.Error:
@@ -52,5 +53,5 @@ def _swallowed(lines: Sequence[Sequence[str]], delimiter: str) -> bool:
 
 def _unquoted(cell: str, quote: str) -> str:
     if len(cell) > 1 and cell[0] == quote == cell[-1]:
-        return clean(cell[1:-1])
+        return cell[1:-1] if "\0" in cell else clean(cell[1:-1])
     return cell

@@ -11,6 +11,7 @@ from gateway.intake.documents_verdict import Verdict
 DSIG = "http://www.w3.org/2000/09/xmldsig#"
 DATA_ID = "data"
 RECORD_ID = "thongtinhocba"
+ROW = "DIEM_TONG_KET"
 MAX_SIGNATURES = 64
 MAX_ROWS = 60
 MAX_NAMESPACES = 256
@@ -99,20 +100,20 @@ def open_document(value: bytes, record_path: tuple[str, ...]) -> Document | Verd
     root = _parsed(value)
     if root is None:
         return Verdict.UNSUPPORTED
-    prefix = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
-    steps = [_only_child(root, prefix + record_path[0])]
+    own = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
+    steps = [_only_child(root, record_path[0], own)]
     for name in record_path[1:]:
-        steps.append(_only_child(steps[-1], prefix + name))
+        steps.append(_only_child(steps[-1], name, own))
     data, record = steps[0], steps[-1]
     if data is None or record is None or data is record:
         return Verdict.UNSUPPORTED
-    signatures = _signatures(root, data, prefix)
+    signatures = _signatures(root, data, own)
     placed = sum(len(found) for found in signatures.values())
     everywhere = sum(1 for _ in root.iter(_SIGNATURE))
-    elements = record.findall(f"{prefix}DIEM_TONG_KET")
+    elements = _children(record, ROW, own)
     if everywhere > MAX_SIGNATURES or len(elements) > MAX_ROWS:
         return Verdict.UNSUPPORTED
-    rows = tuple(_row(index, element, prefix) for index, element in enumerate(elements))
+    rows = tuple(_row(index, element, own) for index, element in enumerate(elements))
     return Document(
         size=len(value),
         data=data,
@@ -127,7 +128,8 @@ def open_document(value: bytes, record_path: tuple[str, ...]) -> Document | Verd
 
 def _parsed(value: bytes) -> etree._Element | None:
     """The root element; comments and instructions are kept by the parser to be seen, and refused."""
-    if max(value.count(word) for word in _DECLARED) > MAX_NAMESPACES:
+    words = _DECLARED if b"\x00" in value else _DECLARED[:1]
+    if max(value.count(word) for word in words) > MAX_NAMESPACES:
         return None
     parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False)
     try:
@@ -144,22 +146,30 @@ def _found(result: object) -> list[object]:
     return result if isinstance(result, list) else []
 
 
-def _only_child(parent: etree._Element | None, name: str) -> etree._Element | None:
-    children = [] if parent is None else parent.findall(name)
+def _children(parent: etree._Element, name: str, own: str) -> list[etree._Element]:
+    """The children called *name*, in the document's *own* namespace or in none, because the mapping reads both."""
+    names = (name, own + name)
+    return [child for child in parent if child.tag in names]
+
+
+def _only_child(parent: etree._Element | None, name: str, own: str) -> etree._Element | None:
+    children = [] if parent is None else _children(parent, name, own)
     return children[0] if len(children) == 1 else None
 
 
-def _signatures(root: etree._Element, data: etree._Element, prefix: str) -> dict[Role, list[Placed]]:
+def _signatures(root: etree._Element, data: etree._Element, own: str) -> dict[Role, list[Placed]]:
     found: dict[Role, list[Placed]] = {}
     for base, places in ((data, _INSIDE_DATA), (root, _OUTSIDE)):
         for role, path in places.items():
-            holders = base.findall("/".join(prefix + name for name in path.split("/")))
+            holders = [base]
+            for name in path.split("/"):
+                holders = [child for holder in holders for child in _children(holder, name, own)]
             found[role] = [
                 Placed(role, holder, element) for holder in holders for element in holder.findall(_SIGNATURE)
             ]
     return found
 
 
-def _row(index: int, element: etree._Element, prefix: str) -> Row:
-    teachers = element.findall(f"{prefix}GVBM")
+def _row(index: int, element: etree._Element, own: str) -> Row:
+    teachers = _children(element, "GVBM", own)
     return Row(index, element, element.get("Id"), teachers[0].get("Id") if len(teachers) == 1 else None)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
+from gateway.intake.check_paths import Read, reads
 from gateway.intake.documents import CODE, Policy
-from gateway.intake.documents_layout import Role
-from gateway.intake.language import Definition, Rule
+from gateway.intake.documents_layout import ROW, Role
+from gateway.intake.language import Definition
 from gateway.intake.language_profile import Profile
+from gateway.intake.makers import path_steps
 
 USUAL_SIGNERS: Mapping[str, tuple[Role, ...]] = {
     "primary": (Role.HOMEROOM, Role.LEADER, Role.SCHOOL_SEAL),
@@ -35,17 +37,29 @@ def check_signatures(definition: Definition) -> None:
     if profile.format != "xml":
         faults.add(profile.node, f"signatures: only those of XML documents can be verified, not of {profile.format}")
         return
-    steps = profile.batch.split(".")
+    steps, signers = tuple(profile.batch.split(".")), {*profile.signers} or {*USUAL_SIGNERS[profile.level]}
     if len(steps) < 2 or not all(steps):
         faults.add(profile.node, "batch: must lead to the signed record, like DU_LIEU_HOC_BA.THONG_TIN_HOC_BA")
-    for rule in _rules(definition):
-        for path in rule.paths:
-            if path.startswith("$.") and path.split(".")[1] != steps[0]:
-                faults.add(rule.node, f"{path} stands outside {steps[0]}, so nobody has signed it")
+    if signers == {Role.SUBJECT_TEACHER}:
+        faults.add(profile.node, "signers: subject teachers sign their rows only, so nobody has signed the rest")
+    _check_reads(definition, steps[:1] if {Role.LEADER, Role.SCHOOL_SEAL} & signers else steps)
+    subjects = definition.rows.get("subjects")
+    places = (ROW, f"$.{profile.batch}.{ROW}")
+    if Role.SUBJECT_TEACHER in signers and subjects is not None and subjects.path not in places:
+        faults.add(subjects.node, f"subject teachers sign {ROW}, not {subjects.path or 'what each names'}")
 
 
-def _rules(definition: Definition) -> Iterator[Rule]:
-    for section in definition.sections.values():
-        yield from section.values()
-    for rows in definition.rows.values():
-        yield from rows.rules.values()
+def _check_reads(definition: Definition, signed: tuple[str, ...]) -> None:
+    for read in reads(definition):
+        for path in _filled(read):
+            if path.startswith("$.") and tuple(step.name for step in path_steps(path))[: len(signed)] != signed:
+                definition.faults.add(read.node, f"{path} stands outside {'.'.join(signed)}, so nobody has signed it")
+
+
+def _filled(read: Read) -> Iterator[str]:
+    """The path of *read*, once for every line that fills its braces."""
+    for words in (read.rows.each if read.rows is not None else ()) or ({},):
+        path = read.path
+        for name, word in words.items():
+            path = path.replace(f"{{{name}}}", word)
+        yield path

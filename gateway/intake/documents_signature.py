@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from lxml import etree
 
 from gateway.intake.documents_layout import DSIG, Document, Placed, Role
-from gateway.intake.documents_trust import TrustBook
+from gateway.intake.documents_trust import Kind, TrustBook
 from gateway.intake.documents_verdict import Verdict
 
 MAX_REFERENCES = 32
@@ -122,6 +122,7 @@ class Checker:
         self._document = document
         self._trust = trust
         self._received = received
+        self._told: list[etree._Element] = []
         self._digests: dict[tuple[etree._Element, _Form, str], bytes] = {}
         self._budget = 65_536 + 6 * document.size
         self._xml_attributes: bool | None = None
@@ -132,6 +133,11 @@ class Checker:
             return self._check(signature)
         except _Refused as refused:
             return refused.verdict
+
+    def certificate(self, signature: Signature) -> str | None:
+        """The fingerprint of the certificate that *signature* states as its own."""
+        signer = self._trust.signer(signature.certificates) if signature.certificates else None
+        return None if signer is None else signer.fingerprint
 
     def _check(self, signature: Signature) -> Verdict:
         parts = self._compared(signature)
@@ -145,7 +151,8 @@ class Checker:
             signer.key.verify(signature.value, canonical, _PADDING, signature.algorithm)
         except (InvalidSignature, ValueError):
             raise _Refused(Verdict.TAMPERED) from None
-        return self._trust.verdict(signer, self._moment(parts))
+        kind = Kind.SEAL if signature.placed.role is Role.SCHOOL_SEAL else Kind.PERSONS
+        return self._trust.verdict(signer, self._moment(parts), kind)
 
     def _compared(self, signature: Signature) -> list[etree._Element]:
         """The parts of the signature itself that it names, after every digest was found to fit.
@@ -159,8 +166,19 @@ class Checker:
             raise _Refused(Verdict.WRONG_REFERENCE)
         for reference, element in named:
             if self._digest(element, reference) != reference.value:
-                raise _Refused(Verdict.TAMPERED)
+                raise _Refused(self._changed(reference, element))
         return own
+
+    def _changed(self, reference: _Reference, element: etree._Element) -> Verdict:
+        """What is said of *element* whose digest does not fit; once for a change that breaks several signatures.
+
+        A stated digest of another length (a placeholder) never fitted, so nothing follows from it or for it.
+        """
+        if len(reference.value) != hashlib.new(reference.digest).digest_size:
+            return Verdict.TAMPERED
+        known = any(part is not element and _inside(part, element) for part in self._told)
+        self._told.append(element)
+        return Verdict.IMPLIED if known else Verdict.TAMPERED
 
     def _named(self, placed: Placed, name: str) -> etree._Element:
         element = self._document.signable(placed.role, name)

@@ -10,10 +10,12 @@ import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from gateway.intake.documents_verdict import Verdict
@@ -29,6 +31,25 @@ Withdrawn = Mapping[tuple[bytes, int], datetime]
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
+class Kind(StrEnum):
+    """Whose certificate: the school's, or a person's."""
+
+    SEAL = "seal"
+    PERSONS = "persons"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What an installation asks of one kind: an authority of *issuers* in the chain, a fingerprint in *approved*."""
+
+    issuers: tuple[x509.Certificate, ...] = ()
+    approved: frozenset[str] | None = None
+
+
+Authority = tuple[bytes, bytes]
+"""Name and key, which an authority keeps when its certificate is renewed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """From when to when a chain of certificates is valid, ends included; *names* are its links for withdrawals."""
@@ -36,16 +57,21 @@ class Span:
     since: datetime
     until: datetime
     names: tuple[tuple[bytes, int], ...]
+    authorities: frozenset[Authority]
 
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
-    """The roots and intermediates of an installation; *approved* are SHA-256 fingerprints, None when all are."""
+    """The roots and intermediates of an installation; *approved* are SHA-256 fingerprints, None when all are.
+
+    A kind that does not stand in *kinds* may come from any of the authorities.
+    """
 
     roots: tuple[x509.Certificate, ...]
     intermediates: tuple[x509.Certificate, ...] = ()
     approved: frozenset[str] | None = None
     withdrawn: Withdrawn | None = None
+    kinds: Mapping[Kind, Allowed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +94,13 @@ class TrustBook:
         self._store = store
         self._anchors = Store(list(store.roots)) if store.roots else None
         self._signers: dict[tuple[str, ...], Signer | None] = {}
+        self._issuers = {
+            kind: frozenset(map(_authority, allowed.issuers))
+            for kind, allowed in store.kinds.items()
+            if allowed.issuers
+        }
+        lists = {kind: (store.approved, store.kinds.get(kind, Allowed()).approved) for kind in Kind}
+        self._approved = {kind: [those for those in both if those is not None] for kind, both in lists.items()}
 
     def signer(self, enclosed: tuple[str, ...]) -> Signer | None:
         """Who signed, by the certificates *enclosed* (base64 of DER); None if they are not taken."""
@@ -77,20 +110,20 @@ class TrustBook:
             self._signers[enclosed] = _signer(enclosed)
         return self._signers[enclosed]
 
-    def verdict(self, signer: Signer, moment: datetime) -> Verdict:
-        """Whether *signer*'s certificate was good at *moment*."""
+    def verdict(self, signer: Signer, moment: datetime, kind: Kind) -> Verdict:
+        """Whether *signer*'s certificate was good at *moment* for what *kind* signs."""
         if moment < signer.since:
             return Verdict.NOT_YET_VALID
         if moment > signer.until:
             return Verdict.EXPIRED
         span = self._span(signer, moment)
-        if span is None:
+        if span is None or (kind in self._issuers and not self._issuers[kind] & span.authorities):
             return Verdict.UNTRUSTED
         withdrawn = self._store.withdrawn
         if withdrawn and any(name in withdrawn and withdrawn[name] <= moment for name in span.names):
             return Verdict.REVOKED
-        approved = self._store.approved
-        return Verdict.GOOD if approved is None or signer.fingerprint in approved else Verdict.NOT_APPROVED
+        approved = all(signer.fingerprint in those for those in self._approved[kind])
+        return Verdict.GOOD if approved else Verdict.NOT_APPROVED
 
     def _span(self, signer: Signer, moment: datetime) -> Span | None:
         for span in signer.spans:
@@ -114,7 +147,13 @@ class TrustBook:
             max(link.not_valid_before_utc for link in chain),
             min(link.not_valid_after_utc for link in chain),
             tuple((link.issuer.public_bytes(), link.serial_number) for link in chain),
+            frozenset(map(_authority, chain[1:])),
         )
+
+
+def _authority(certificate: x509.Certificate) -> Authority:
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return certificate.subject.public_bytes(), key
 
 
 def is_root(certificate: x509.Certificate) -> bool:

@@ -1,8 +1,9 @@
 """What vendors send that no rule reads, and words no table knows: ignored or refused, but counted (design rule 9).
 
 A slot counts in memory and tells the sums now and then in a small record of ``gateway.drift``, which the tower adds
-up.  Only names and numbers leave: a field's name is bounded, printable and without long digit runs (a vendor may key
-an object by pupil), an unseen word is counted by code and national field and never named.
+up.  Only names and numbers leave, and only names that look like a program's: no spaces, bounded, without long digit
+runs (a vendor may key an object by pupil, by name or by address); all others are counted together.  An unseen word
+is counted by code and national field and never named.
 """
 
 import re
@@ -19,6 +20,9 @@ MAX_LENGTH: Final = 80
 UNSEEN: Final = frozenset({"DQ-11", "DQ-17", "DQ-30"})
 """The codes of a value that is in no list: a new word of the vendor, or a mistake."""
 
+OTHER: Final = "(other)"
+_IDENTIFIER = re.compile(r"@?[\w\-]{1,40}(?:\.@?[\w\-]{1,40})*")
+"""Names with points between them; ``@`` in front is an XML attribute."""
 _DIGITS = re.compile(r"\d{4,}")
 _ROW = re.compile(r"\[#\d+\]")
 _NAME = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LENGTH)]
@@ -69,9 +73,10 @@ class Drift:
 
 
 def safe_name(name: str) -> str:
-    """An input field's name as it may leave intake: printable, bounded, digit runs (codes, IDs) as ``#``."""
-    printable = "".join(letter if letter.isprintable() else "?" for letter in name[:MAX_LENGTH])
-    return _DIGITS.sub("#", printable) or "?"
+    """An input field's name as it may leave intake: an identifier, digit runs (codes, IDs) as ``#``; else OTHER."""
+    if len(name) > MAX_LENGTH or not _IDENTIFIER.fullmatch(name) or not name.isprintable():
+        return OTHER
+    return _DIGITS.sub("#", name)
 
 
 def write_report(report: DriftReport) -> bytes:

@@ -1,8 +1,8 @@
 """Bytes of a declared text encoding to text, and what undeclared bytes look like.
 
     declared     utf-8 (with or without a byte order mark) · utf-16 · windows-1258 · tcvn3 · vni       strict, or DQ-02
-    undeclared   bytes or letters that look like one of these                                          DQ-02, said which
-                 anything else that is no UTF-8                                                        DQ-45
+    undeclared   a text that is one of these as a whole, or UTF-8 encoded twice                        DQ-02, said which
+                 anything else that is no UTF-8, such as good UTF-8 with a bad byte                    DQ-45
 
 The legacy text of TCVN3 and VNI may also come as UTF-8 of its bytes read as Latin-1, as copies out of old programs
 do.  Nothing is guessed: a byte that is no letter of the declared encoding refuses the file.
@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 
 from gateway.errors import Problem
 from gateway.intake.encodings_tables import TCVN3, TCVN3_FIRST, VNI_LETTERS, VNI_MARKS
+from gateway.intake.unreadable import unreadable
 from gateway.intake.values import composed
 
 FIELD = "encoding"
-UNREADABLE = Problem("DQ-45")
+UNREADABLE = unreadable("encoding")
 
 _PUNCTUATION = {ord(char): char for char in "\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u2022\u2122"}
 _TCVN3_LETTERS: Mapping[int, str] = {
@@ -67,11 +68,27 @@ def undeclared(value: bytes) -> Problem:
 
 
 def disguised(value: bytes) -> Problem | None:
-    """DQ-02 where UTF-8 holds legacy text read as Latin-1: many such letter pairs, and not one Vietnamese letter."""
+    """DQ-02 where UTF-8 holds UTF-8 or legacy text read as Latin-1, and not one Vietnamese letter.
+
+    Legacy text shows by many of its letter pairs; UTF-8 encoded twice by becoming UTF-8 again, whole.
+    """
     if value.isascii() or b"\xe1\xba" in value or b"\xe1\xbb" in value:
         return None
     text = value.decode("utf-8", "replace")
-    return _disguise(text) if not _MODERN.search(text) else None
+    if _MODERN.search(text):
+        return None
+    return Problem("DQ-02", f"{FIELD}[utf-8-twice]") if _is_utf8_twice(text) else _disguise(text)
+
+
+_BYTES_1252 = {ord(bytes([byte]).decode("cp1252", "replace")): byte for byte in range(0x80, 0xA0)}
+"""Letter → the byte that Windows-1252 shows as it; the five bytes that it does not have stay."""
+
+
+def _is_utf8_twice(text: str) -> bool:
+    try:
+        return "\ufffd" not in text and bool(text.translate(_BYTES_1252).encode("latin-1").decode())
+    except UnicodeError:
+        return False
 
 
 def _disguise(text: str) -> Problem | None:
@@ -84,10 +101,23 @@ def _disguise(text: str) -> Problem | None:
 def _guess(value: bytes) -> str:
     if (value[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} and len(value) > 3) or _half_nul(value):
         return "utf-16"
+    if not _fails_in_many_places(value):
+        return ""
     problem = _disguise(value.decode("latin-1"))
     if problem is not None:
-        return problem.field.removeprefix(f"{FIELD}[").removesuffix("]")
-    return "windows-1258" if _LOOKS_1258.search(value) else ""
+        name = problem.field.removeprefix(f"{FIELD}[").removesuffix("]")
+        return name if _READERS[name](value) is not None else ""
+    return "windows-1258" if _LOOKS_1258.search(value) and _windows_1258(value) is not None else ""
+
+
+_NOT_ASCII = re.compile("[^\x00-\x7f\ufffd]")
+
+
+def _fails_in_many_places(value: bytes) -> bool:
+    """Whether *value* is no UTF-8 by more than a bad byte: legacy letters stand alone and make hardly any UTF-8."""
+    text = value.decode("utf-8", "replace")
+    bad = text.count("\ufffd") - value.count(b"\xef\xbf\xbd")
+    return bad >= _ENOUGH and bad > sum(1 for _ in _NOT_ASCII.finditer(text))
 
 
 _LOOKS_1258 = re.compile(rb"[aeiouyAEIOUY\xe2\xea\xf4\xe3\xf5\xfd][\xcc\xec\xd2\xde\xf2][a-z ,;\"]")

@@ -8,13 +8,26 @@ from uuid import UUID
 
 from gateway.intake import functions_dates, functions_numbers
 from gateway.intake.registry import FUNCTIONS, example, function
-from gateway.intake.values import NOT_LISTED, UNREADABLE, Note, Refusal, Step, as_text, folded, whole_text
+from gateway.intake.values import (
+    NOT_LISTED,
+    UNREADABLE,
+    Note,
+    Refusal,
+    Step,
+    as_text,
+    clean,
+    clean_text,
+    folded,
+    whole_text,
+)
 from gateway.national.schema import code_lists
 
 __all__ = ["FUNCTIONS", "functions_dates", "functions_numbers"]
 """Importing this module registers the functions of all three."""
 
 RESTORED = "GW-06"
+WIDEST_PUPIL_CODE = 20
+"""The dictionary's width."""
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,3}", re.ASCII)
 _CIRCULAR = re.compile(r"(?:tt|thong tu)?\s*(\d{2})(?:\s*/\s*\d{4}.*)?", re.ASCII)
 
@@ -25,7 +38,13 @@ def _check(holds: bool, otherwise: str) -> None:
         raise ValueError(otherwise)
 
 
-@function("string", example("  Lê \u00a0Thị\u200b Mẫu  Hoa ", "Lê Thị Mẫu Hoa"), example(12, "12"), example("  ", None))
+@function(
+    "string",
+    example("  Lê \u00a0Thị\u200b Mẫu  Hoa ", "Lê Thị Mẫu Hoa"),
+    example(12, "12"),
+    example("  ", None),
+    example("Mẫu\0 An", Refusal("DQ-45")),
+)
 def text() -> Step:
     """Text in NFC with single spaces and no invisible characters (DQ-01, DQ-03); nothing when empty."""
 
@@ -49,10 +68,10 @@ def upper() -> Step:
 @function("same", example("-", None, words=["-", "x"]), example("7,5", "7,5", words=["-", "x"]))
 def blank(*, words: list[str]) -> Step:
     """Nothing where one of *words* stands in this column (DQ-10); anything else unchanged."""
-    nothing = frozenset(words)
+    nothing = frozenset(clean(word) for word in words)
 
     def step(value: object) -> object:
-        return None if isinstance(value, str) and value.strip() in nothing else value
+        return None if isinstance(value, str) and clean_text(value) in nothing else value
 
     return step
 
@@ -115,6 +134,8 @@ def pupil_code(*, width: int = 10, temporary: str = "TAM-", pad: bool = False) -
     With *pad* a lost leading zero is put back with a warning (GW-06), and only one: no department's codes begin with
     two.  Declare it only where the source is known to lose zeros; a guessed zero would make a second pupil.
     """
+    _check(1 <= width <= WIDEST_PUPIL_CODE, f"width must be 1 to {WIDEST_PUPIL_CODE}")
+    _check(bool(temporary), "temporary must not be empty: any text begins with nothing")
 
     def step(value: object) -> object:
         found = as_text(value)
@@ -221,6 +242,7 @@ def uuid() -> Step:
     example("Khối 10", "10"),
     example("6.0", "06"),
     example("13", Refusal("DQ-11")),
+    example(True, Refusal("DQ-11")),
     few_values=True,
 )
 def grade() -> Step:

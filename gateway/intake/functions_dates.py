@@ -1,7 +1,11 @@
 """Functions on dates, years and instants.  Day first; no zone means +07:00; an impossible date is refused (DQ-14).
 
-Times are whole milliseconds since 1970 UTC.  Spreadsheet day numbers (DQ-13) are read only where the mapping says
-so.
+What has no form of a date at all is an unknown value (DQ-11).  Times are whole milliseconds since 1970 UTC; a day
+without a time is its first moment in Vietnam.  Spreadsheet day numbers (DQ-13) are read only where the mapping says so.
+
+Plain digits are a time as 10 (seconds) or 13 (milliseconds) of them; any other number is refused, and so are digits
+that begin like ``yyyymmddHH``: 2026052715 read as seconds were a day in 2034.  The price is that times of 2033 to 2036
+will not be taken as plain digits.
 """
 
 import re
@@ -9,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Literal
 
 from gateway.intake.registry import example, function
-from gateway.intake.values import NOT_LISTED, UNREADABLE, Refusal, Step, as_text
+from gateway.intake.values import NOT_LISTED, UNREADABLE, Refusal, Step, as_text, whole_text
 
 IMPOSSIBLE = Refusal("DQ-14")
 HANOI = timezone(timedelta(hours=7))
@@ -20,18 +24,26 @@ _MONTH = re.compile(r"(?:(\d{1,2})[/.\-](\d{4})|(\d{4})[/.\-](\d{1,2})(?:[/.\-]0
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _SERIAL = re.compile(r"[2-6]\d{4}", re.ASCII)
 _SCHOOL_YEAR = re.compile(r"(\d{4})\s*[-–—/]\s*(\d{4}|\d{2})", re.ASCII)
-_CLOCK_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})[ T](\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
+_CLOCK_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
+_ISO = re.compile(
+    r"(\d{4}-\d{2}-\d{2}|\d{8})(?:[Tt ](\d{2}(?::?\d{2}(?::?\d{2}(?:[.,]\d{1,9})?)?)?)"
+    r" ?([Zz]|[+-]\d{2}(?::?\d{2})?)?)?",
+    re.ASCII,
+)
+_EPOCH_DIGITS = re.compile(r"\d{10}(?:\d{3})?", re.ASCII)
+_LIKE_A_DATE = re.compile(r"20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])\d*", re.ASCII)
 _EXCEL_DAY_0 = date(1899, 12, 30)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_MS_TO = 10**13
-_MS_FROM = 10**11  # as seconds this were the year 5138, as milliseconds 1973
+_MS_TO = (datetime(2101, 1, 1, tzinfo=HANOI) - _EPOCH) // _MILLISECOND
+_YEARS = range(1900, 2101)
 
 Birth = tuple[Literal["day", "month", "year"], date | str]
 
 
 def read_date(value: str, *, excel: bool) -> date | Refusal:
     """A full date: day first, or year first, or a spreadsheet serial where *excel*."""
+    value = whole_text(value)
     if excel and _SERIAL.fullmatch(value):
         return _EXCEL_DAY_0 + timedelta(days=int(value)) if 20_000 <= int(value) <= 60_000 else IMPOSSIBLE
     if match := _DAY_FIRST.fullmatch(value):
@@ -42,7 +54,7 @@ def read_date(value: str, *, excel: bool) -> date | Refusal:
     else:
         return NOT_LISTED
     try:
-        return date(int(year), int(month), int(day))
+        return date(int(year), int(month), int(day)) if int(year) in _YEARS else IMPOSSIBLE
     except ValueError:
         return IMPOSSIBLE
 
@@ -54,11 +66,13 @@ def _century(year: str) -> str:
 
 def read_birth(value: str, *, excel: bool) -> Birth | Refusal:
     """A birth date as precise as it is known (DQ-15): day, month or year."""
+    value = whole_text(value).removesuffix("-00-00")
     if _YEAR.fullmatch(value):
-        return ("year", value) if value > "1900" else IMPOSSIBLE
+        return ("year", value) if int(value) in _YEARS else IMPOSSIBLE
     if match := _MONTH.fullmatch(value):
         month, year = (match[1], match[2]) if match[1] else (match[4], match[3])
-        return ("month", f"{year}-{int(month):02d}") if 1 <= int(month) <= 12 else IMPOSSIBLE
+        possible = int(year) in _YEARS and 1 <= int(month) <= 12
+        return ("month", f"{year}-{int(month):02d}") if possible else IMPOSSIBLE
     found = read_date(value, excel=excel)
     return found if isinstance(found, Refusal) else ("day", found)
 
@@ -72,7 +86,9 @@ def read_birth(value: str, *, excel: bool) -> Birth | Refusal:
     example("8/5", Refusal("DQ-11")),
     example("40957", date(2012, 2, 18), excel=True),
     example("40957", Refusal("DQ-11")),
+    example("40957.0", date(2012, 2, 18), excel=True),
     example("29/02/2019", Refusal("DQ-14")),
+    example("05/03/0012", Refusal("DQ-14")),
 )
 def day(*, excel: bool = False) -> Step:
     """A full date, day first (DQ-12); a spreadsheet serial only where *excel* (DQ-13)."""
@@ -109,7 +125,16 @@ def date_parts(*, year: str = "year", month: str = "month", day: str = "day") ->
     return step
 
 
-@function("date", example("1/1/2012", date(2012, 1, 1)), example("2012", None), example("30/02/2012", Refusal("DQ-14")))
+@function(
+    "date",
+    example("1/1/2012", date(2012, 1, 1)),
+    example("2012", None),
+    example("30/02/2012", Refusal("DQ-14")),
+    example("43600,0", date(2019, 5, 15), excel=True),
+    example("01/01/0001", Refusal("DQ-14")),
+    example("9999", Refusal("DQ-14")),
+    example("0000-05", Refusal("DQ-14")),
+)
 def birth_day(*, excel: bool = False) -> Step:
     """The birth date where day, month and year are known, else nothing; refuses what is no date at all."""
     return _birth_step("day", excel=excel)
@@ -121,7 +146,7 @@ def birth_month(*, excel: bool = False) -> Step:
     return _birth_step("month", excel=excel)
 
 
-@function("string", example("2012", "2012"), example("1/1/2012", None))
+@function("string", example("2012", "2012"), example("2012.0", "2012"), example("1/1/2012", None))
 def birth_year(*, excel: bool = False) -> Step:
     """YYYY where only the year is known, else nothing."""
     return _birth_step("year", excel=excel)
@@ -171,9 +196,15 @@ def school_year() -> Step:
     example(1_779_868_800_000, 1_779_868_800_000),
     example(1_779_868_800, 1_779_868_800_000),
     example("31/02/2026 15:00:00", Refusal("DQ-14")),
+    example("27/05/2026", 1_779_814_800_000),
+    example("202605271500", Refusal("DQ-11")),
+    example("2026052715", Refusal("DQ-11")),
+    example("hôm qua", Refusal("DQ-11")),
 )
 def instant() -> Step:
-    """A moment: ISO 8601, day-first date with time, or (milli)seconds since 1970; no zone is +07:00 (DQ-16)."""
+    """A moment: ISO 8601, day-first date (DQ-12) with or without time, or 10 digits of seconds or 13 of milliseconds
+    since 1970; no zone is +07:00 (DQ-16).
+    """
 
     def step(value: object) -> object:
         found = as_text(value)
@@ -185,20 +216,30 @@ def instant() -> Step:
 
 
 def read_instant(value: str) -> int | Refusal:
-    """Milliseconds since 1970 UTC; a moment outside 1970…2286 is refused."""
-    moment = _moment(value)
-    return moment if isinstance(moment, int) and 0 <= moment < _MS_TO else IMPOSSIBLE
+    """Milliseconds since 1970 UTC; a moment outside 1970…2100 is refused."""
+    value = whole_text(value)
+    moment = _epoch(value) if value.isdigit() and len(value) != 8 else _moment(value)
+    if isinstance(moment, Refusal):
+        return moment
+    return moment if 0 <= moment < _MS_TO else IMPOSSIBLE
+
+
+def _epoch(value: str) -> int | Refusal:
+    if not _EPOCH_DIGITS.fullmatch(value) or _LIKE_A_DATE.fullmatch(value):
+        return NOT_LISTED
+    return int(value) * (1000 if len(value) == 10 else 1)
 
 
 def _moment(value: str) -> int | Refusal:
-    if value.isascii() and value.isdigit() and 9 <= len(value) <= 14:
-        return int(value) if int(value) >= _MS_FROM else int(value) * 1000
     try:
         if match := _CLOCK_FIRST.fullmatch(value):
             dd, mm, year, hour, minute, second = (int(part or 0) for part in match.groups())
             moment = datetime(year, mm, dd, hour, minute, second, tzinfo=HANOI)
+        elif match := _ISO.fullmatch(value):
+            day, clock, zone = match.groups()
+            moment = datetime.fromisoformat(f"{day}T{clock or '00'}{zone or ''}")
         else:
-            moment = datetime.fromisoformat(value)
+            return NOT_LISTED
     except (ValueError, OverflowError):
         return IMPOSSIBLE
     if moment.tzinfo is None:
@@ -215,7 +256,7 @@ def day_of() -> Step:
         if not isinstance(found, str) or not found:
             return found or None
         plain = read_date(found, excel=False)
-        if isinstance(plain, date):
+        if isinstance(plain, date) or plain is IMPOSSIBLE:
             return plain
         moment = read_instant(found)
         if isinstance(moment, Refusal):

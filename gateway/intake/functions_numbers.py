@@ -63,6 +63,8 @@ def _check_scale(scale: int) -> None:
     example("85", "8.5", scale=10),
     example("8.5", Refusal("DQ-09"), scale=10),
     example("1E+1", "10.0"),
+    example("8.5\u200b", "8.5"),
+    example(True, Refusal("DQ-11")),
     few_values=True,
 )
 def secondary_mark(*, scale: int = 1) -> Step:
@@ -74,11 +76,10 @@ def secondary_mark(*, scale: int = 1) -> Step:
     _check_scale(scale)
 
     def step(value: object) -> object:
-        found = value if value.__class__ is str else as_text(value)
-        if not isinstance(found, str):
-            return found
-        found = found.strip()
-        return _secondary(found, scale) if found else None
+        found = as_text(value)
+        if not isinstance(found, str) or not found:
+            return found or None
+        return _secondary(found, scale)
 
     return step
 
@@ -91,6 +92,7 @@ def secondary_mark(*, scale: int = 1) -> Step:
     example("7.5", Refusal("DQ-09")),
     example("11", Refusal("DQ-08")),
     example("90", "9", scale=10),
+    example(True, Refusal("DQ-11")),
     few_values=True,
 )
 def primary_test_mark(*, scale: int = 1) -> Step:

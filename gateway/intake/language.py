@@ -20,6 +20,7 @@ from gateway.errors import GatewayError
 from gateway.intake.decode_avro import WriterSchema, read_schema
 from gateway.intake.language_profile import PROFILE_KEYS, Profile, read_profile
 from gateway.intake.nodes import Faults, Node, candidates
+from gateway.intake.values import clean
 
 SECTIONS = frozenset({"record", "results", "event", "facts"})
 ROW_SECTIONS = frozenset({"subjects", "history", "certificates"})
@@ -167,9 +168,8 @@ def read_definition(files: Mapping[str, str]) -> Definition:
     expect = tuple(_expectation(faults, node) for node in lists["expect"])
     words = {key: tuple(faults.text(node) for node in lists[key]) for key in ("ignore", "blank")}
     schemas = _schemas(faults, profile, files)
-    return Definition(
-        profile, tables, sections, rows, expect, words["ignore"], words["blank"], faults, schemas, evidence
-    )
+    blank = tuple(clean(word) for word in words["blank"])
+    return Definition(profile, tables, sections, rows, expect, words["ignore"], blank, faults, schemas, evidence)
 
 
 def _schemas(faults: Faults, profile: Profile, files: Mapping[str, str]) -> dict[str, WriterSchema]:
@@ -212,11 +212,12 @@ def _rule(faults: Faults, node: Node) -> Rule:
     found = faults.keys(node, _RULE_KEYS)
     if sum(key in found for key in ("from", "join", "value")) != 1:
         faults.add(node, "needs either from or value, or join")
+    _check_use(faults, found)
     if "then" in found and "table" not in found:
         faults.add(found["then"], "stands behind a table; without one write via")
     return Rule(
         node,
-        paths=faults.texts(found.get("join", found.get("from"))),
+        paths=_some(faults, found.get("join", found.get("from")), "path"),
         joined="join" in found,
         then=tuple(_call(faults, item) for item in faults.items(found.get("then"))),
         via=tuple(_call(faults, item) for item in faults.items(found.get("via"))),
@@ -226,6 +227,21 @@ def _rule(faults: Faults, node: Node) -> Rule:
         required=faults.choice(found.get("required"), {"true", "false"}, "false") == "true",
         when=_condition(faults, found.get("when")),
     )
+
+
+def _check_use(faults: Faults, found: Mapping[str, Node]) -> None:
+    """Adds what one key of a rule makes useless."""
+    if "default" in found and "value" in found and "when" not in found:
+        faults.add(found["default"], "default has no use beside value without when")
+    if "default" in found and "required" in found and found["required"].value == "true":
+        faults.add(found["required"], "required has no use beside default: the field is never empty")
+
+
+def _some(faults: Faults, node: Node | None, what: str) -> tuple[str, ...]:
+    """One text or a list of texts, of which there must be one."""
+    if node is not None and node.value == []:
+        faults.add(node, f"names no {what}")
+    return faults.texts(node)
 
 
 def _call(faults: Faults, node: Node) -> Call:
@@ -240,10 +256,12 @@ def _condition(faults: Faults, node: Node | None) -> Condition | None:
         return None
     found = faults.keys(node, ("present", "from", "in"))
     if "present" in found:
-        return Condition(faults.texts(found["present"]), (), node)
+        if found.keys() & {"from", "in"}:
+            faults.add(node, "needs either present, or from and in")
+        return Condition(_some(faults, found["present"], "path"), (), node)
     if not {"from", "in"} <= found.keys():
         faults.add(node, "needs present, or from and in")
-    return Condition(faults.texts(found.get("from")), faults.texts(found.get("in")), node)
+    return Condition(_some(faults, found.get("from"), "path"), _some(faults, found.get("in"), "word"), node)
 
 
 def _rows(faults: Faults, node: Node) -> Rows:
@@ -291,7 +309,7 @@ def _expectation(faults: Faults, node: Node) -> Expectation:
     return Expectation(
         node,
         faults.text(found.get("from")),
-        faults.texts(found.get("in")),
+        faults.texts(found.get("in")),  # no words: nothing may stand there
         faults.text(found.get("code")),
         faults.text(found.get("field")),
     )

@@ -94,13 +94,13 @@ def read_profile(faults: Faults, node: Node) -> Profile:
         format=faults.choice(found.get("format"), FORMATS, "json"),
         level=faults.choice(found.get("level"), LEVELS, "primary"),
         batch=ROWS if faults.text(found.get("format")) == "csv" else faults.text(found.get("batch")),
-        version_epoch=faults.whole(found.get("version_epoch"), 1),
+        version_epoch=_count(faults, found.get("version_epoch"), 1),
         mapping_version=faults.text(found.get("mapping_version")),
-        max_bytes=faults.whole(found.get("max_bytes"), DEFAULT_MAX_BYTES),
-        max_items=max(1, faults.whole(found.get("max_items"), DEFAULT_MAX_ITEMS)),
-        max_rows=max(1, faults.whole(found.get("max_rows"), DEFAULT_MAX_ROWS)),
-        max_total_rows=max(1, faults.whole(found.get("max_total_rows"), DEFAULT_MAX_TOTAL_ROWS)),
-        weight=max(1, faults.whole(found.get("weight"), 1)),
+        max_bytes=_count(faults, found.get("max_bytes"), DEFAULT_MAX_BYTES),
+        max_items=_count(faults, found.get("max_items"), DEFAULT_MAX_ITEMS),
+        max_rows=_count(faults, found.get("max_rows"), DEFAULT_MAX_ROWS),
+        max_total_rows=_count(faults, found.get("max_total_rows"), DEFAULT_MAX_TOTAL_ROWS),
+        weight=_count(faults, found.get("weight"), 1),
         temporary_code=faults.text(found.get("temporary_code"), "TAM-"),
         programme=faults.choice(found.get("programme"), {"GDPT", "GDTX"}, "GDPT"),
         severities=severities,
@@ -113,6 +113,13 @@ def read_profile(faults: Faults, node: Node) -> Profile:
         signers=tuple(faults.choice(item, ROLES, "") for item in faults.items(found.get("signers"))),
         schema_ids=_schema_ids(faults, found.get("schema_ids")),
     )
+
+
+def _count(faults: Faults, node: Node | None, default: int) -> int:
+    number = faults.whole(node, default)
+    if number < 1 and node is not None:
+        faults.add(node, "must be 1 or more")
+    return max(1, number)
 
 
 def _check_format(faults: Faults, found: Mapping[str, Node]) -> None:

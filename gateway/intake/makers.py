@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Problem
-from gateway.intake.values import MEMORABLE, Note, Refusal, Step, as_text
+from gateway.intake.values import MEMORABLE, Note, Refusal, Step, as_text, as_word, clean_text
 
 Tree = Mapping[str, Any]
 Found = list[Problem]
@@ -22,7 +22,6 @@ RowMaker = Callable[[Tree, Tree, Found], list[dict[str, Any]]]
 
 PARENT = "^"
 """In the message's tree of a row's makers: the item the row belongs to."""
-_LONGEST_BLANK = 16
 _PATH_DOT = re.compile(r"\.(?![^\[\]]*\])")
 _PATH_STEP = re.compile(r"([^\[\]=]+)(?:\[([^\[\]=]+)=([^\[\]=]+)\])?")
 
@@ -94,7 +93,7 @@ def _walk(steps: tuple[PathStep, ...], path: str) -> Getter:
 def _element(value: object, step: PathStep) -> object:
     elements = value if isinstance(value, list) else [value]
     for element in elements:
-        if isinstance(element, dict) and as_text(element.get(step.field)) == step.word:
+        if isinstance(element, dict) and as_word(element.get(step.field)) == step.word:
             return element
     return None
 
@@ -131,8 +130,15 @@ def always(value: object) -> Maker:
 
 
 def is_nothing(value: object, nothing: frozenset[str]) -> bool:
-    """Whether *value* is missing, empty or a word the mapping declares blank."""
-    return value is None or (isinstance(value, str) and len(value) < _LONGEST_BLANK and value.strip() in nothing)
+    """Whether *value* is missing, empty or a word the mapping declares blank; *nothing* are words as `clean` leaves
+    them, and so is *value* compared.
+    """
+    return value is None or (isinstance(value, str) and (value in nothing or clean_text(value) in nothing))
+
+
+def unless_nothing(step: Step, nothing: frozenset[str]) -> Step:
+    """*step* for what holds something; None for a text that is nothing once it is cleaned."""
+    return lambda value: None if isinstance(value, str) and clean_text(value) in nothing else step(value)
 
 
 def chain(field: str, source: Getter, steps: tuple[Step, ...], default: object, nothing: frozenset[str]) -> Maker:

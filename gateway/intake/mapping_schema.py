@@ -47,7 +47,8 @@ _CONNECTOR_DUE = ("name", "vendor", "title", "format", "level", "version_epoch",
 def _connector_shapes() -> dict[str, Json]:
     day = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
     school = _object({"code": _WORD, "from": day, "to": {"anyOf": [day, {"type": "null"}]}}, ("code", "from"))
-    count = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9_]+$"}]}
+    count = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9_]+$"}]}
+    number = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9_]+$"}]}
     return {
         "name": _said(_TEXT, "The folder's name."),
         "vendor": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$", "description": "Names the vendor's topics."},
@@ -70,7 +71,7 @@ def _connector_shapes() -> dict[str, Json]:
         "schools": {"type": "array", "items": school, "description": "The schools this vendor speaks for."},
         "encoding": {"enum": sorted(ENCODINGS), "description": "Of json and csv."},
         "csv": _csv(),
-        "schema_ids": {"type": "object", "additionalProperties": count},
+        "schema_ids": {"type": "object", "additionalProperties": number},
         "optional_subjects": {"enum": ["counted", "left_out"]},
     }
 
@@ -174,7 +175,7 @@ def _definitions() -> dict[str, Json]:
     conditional = {"allOf": [{"$ref": "#/definitions/oneRule"}], "description": "The first whose condition holds."}
     condition = _object({"present": _TEXTS, "from": _TEXTS, "in": _WORDS})
     expectation = _object(
-        {"from": _TEXT, "in": _WORDS, "code": {"enum": sorted(catalogue())}, "field": _TEXT},
+        {"from": _TEXT, "in": _WORDS, "code": {"enum": sorted(filter(check.is_of_input, catalogue()))}, "field": _TEXT},
         ("from", "in", "code", "field"),
     )
     return {

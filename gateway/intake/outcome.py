@@ -6,11 +6,12 @@ to its vendor, `Duplicate` is a copy inside the same message and takes the end s
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 
 from gateway.errors import Problem
 from gateway.record import Op, SourceOrder
 
+T = TypeVar("T")
 Body = dict[str, Any]
 """A dict after `vn.hocba.Body`, as `gateway.national.codec.encode_body` takes it (hot path, so no class)."""
 
@@ -27,7 +28,13 @@ def first_findings(problems: Sequence[Problem], severity: Callable[[Problem], st
     return tuple(sorted(problems, key=lambda problem: _RANK[severity(problem)])[:MAX_FINDINGS])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def hot_value(cls: type[T]) -> type[T]:
+    """Frozen for the type checker; at run time a plain dataclass with slots, which is made in a third of the time."""
+    return dataclass(slots=True)(cls)
+
+
+@hot_value
 class Claim:
     """Who the vendor says this is; *birth* is YYYY-MM-DD, YYYY-MM or YYYY, *citizen_id* twelve usable digits."""
 
@@ -41,7 +48,7 @@ class Claim:
     nationality: str
 
 
-@dataclass(frozen=True, slots=True)
+@hot_value
 class Mapped:
     """A national record; *body* and *claim* are None for a CANCEL.  *holds* make identity park it."""
 

@@ -7,13 +7,13 @@ judged by a new rule.  Rules that need a missing mark say nothing.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from gateway.errors import Circular, Problem, Rulebook, rulebook
 from gateway.intake import rules_primary, rules_secondary
-from gateway.intake.rules_identity import Identity
+from gateway.intake.rules_identity import Identity, birth_text
 from gateway.intake.rules_lists import list_problems
 from gateway.intake.rules_options import USUAL, Options
 from gateway.national.schema import Level, level_of
@@ -25,11 +25,22 @@ JUDGES: Mapping[str, Judge] = {"27": rules_primary.judge, "22": rules_secondary.
 """Circular → its rules; another circular in rules.yaml needs its own function here."""
 
 _LEVEL_OF_GRADE = {f"{g:02d}": "02" if g <= 5 else "03" if g <= 9 else "04" for g in range(1, 13)}
-_DISTRICT_WORDS = ("huyện ", "quận ", "thị xã ")
-_ADDRESSES = ("birthplace_address", "hometown_address", "residence_address")
+_DISTRICT_WORDS = (_DISTRICT, _QUARTER, _TOWN) = ("huyện ", "quận ", "thị xã ")
+_ADDRESSES = (_BIRTHPLACE, _HOMETOWN, _RESIDENCE) = ("birthplace_address", "hometown_address", "residence_address")
 _NO_DISTRICTS_SINCE = 2025
 _MILLISECOND = timedelta(milliseconds=1)
-_SERIOUS_DRIFT_MS = 86_400_000
+_DAY_MS = 86_400_000
+_VIETNAM_MS = 7 * 3_600_000
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+_CLOCK_DRIFT_MS = 300_000
+"""How far a clock may be ahead of ours; our assumption."""
+_AFTER_YEAR = "after_year"
+_LEVELS = frozenset(
+    f"{kind}_result_{period}"
+    for kind in ("study", "conduct")
+    for period in ("term1", "term2", "year", "after_retest", "after_summer")
+)
+_BIRTHS = ("birth_date", "birth_year_month", "birth_year")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +61,38 @@ def judge(
     found += fit
     found += _names(body)
     found += _districts(body)
+    found += _birth(body)
     found += list_problems(body, level)
+    if facts:
+        found += rules_secondary.count_problems(body["results"], facts)
     if fit or force is None or body.get("education_level") is None:
         return found
     judged = JUDGES[force.circular](body, facts, refused, options)
     if force.dormant:
         judged = [problem for problem in judged if problem.rule not in force.dormant]
     return found + judged
+
+
+def told_once(found: list[Problem], judged: list[Problem], body: Body) -> list[Problem]:
+    """*found* in mapping and *judged*, without what the rules say better of the same field."""
+    levels = {problem.field for problem in judged if problem.code == "DQ-36"}
+    if levels:
+        found = [problem for problem in found if problem.code != "DQ-33" or problem.field not in levels]
+    if _is_of_an_earlier_circular(body):  # its levels have other words: never judged by the new list
+        found = [
+            Problem("DQ-49", problem.field, "before_switch")
+            if problem.code == "DQ-11" and problem.field in _LEVELS
+            else problem
+            for problem in found
+        ]
+    return found + judged
+
+
+def _is_of_an_earlier_circular(body: Body) -> bool:
+    year, grade = body.get("school_year"), body.get("grade_code")
+    if year is None or grade is None or circular_of(body) is not None:
+        return False
+    return body.get("circular") in (_earlier(body.get("education_level") or "", grade, int(year[:4])) or ())
 
 
 def circular_of(body: Body) -> InForce | None:
@@ -89,19 +125,56 @@ def _governs(circular: Circular, grade: str, year: int) -> bool:
     return grade in circular.since and circular.since[grade] <= year <= circular.until.get(grade, 9999)
 
 
+@lru_cache(maxsize=256)
+def _earlier(level: str, grade: str, year: int) -> tuple[str, ...] | None:
+    """The circulars that a record of *grade* may state for *year*, before the grade's switch; None where any may be."""
+    book = rulebook()
+    first = min((circular.since[grade] for circular in book.circulars if grade in circular.since), default=0)
+    if year >= first:
+        return None
+    return tuple(one.circular for one in book.earlier if level in one.levels and one.since <= year)
+
+
 def time_problems(occurred_at_ms: int, school_year: str, published_ms: int) -> list[Problem]:
-    """DQ-51: a business time after publication, or before the school year began."""
-    if _start_ms(school_year) <= occurred_at_ms <= published_ms + _SERIOUS_DRIFT_MS:
+    """DQ-51: a business time after publication, before the school year began (1 July) or after it ended (31 August).
+
+    A correction of a later year is lawful: its text says so.
+    """
+    start, end = _year_ms(school_year)
+    if start <= occurred_at_ms < end and occurred_at_ms <= published_ms + _CLOCK_DRIFT_MS:
         return []
-    return [Problem("DQ-51", "updated_at")]
+    late = end <= occurred_at_ms <= published_ms + _CLOCK_DRIFT_MS
+    return [Problem("DQ-51", "updated_at", _AFTER_YEAR if late else "")]
+
+
+def issue_problems(issued: date, school_year: str, published_ms: int) -> list[Problem]:
+    """DQ-51: a day of issue before the school year began, or after publication; a late issue is lawful."""
+    day_ms = (issued.toordinal() - _FIRST_DAY) * _DAY_MS - _VIETNAM_MS
+    return [] if _year_ms(school_year)[0] <= day_ms <= published_ms else [Problem("DQ-51", "issue_date")]
 
 
 @lru_cache(maxsize=256)
-def _start_ms(school_year: str) -> int:
-    """1 July of the first of its years; the year 0 begins before every moment."""
-    if school_year[:4] == "0000":
-        return -(10**16)
-    return (datetime(int(school_year[:4]), 7, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND
+def _year_ms(school_year: str) -> tuple[int, int]:
+    """From 1 July of the first of its years to 31 August of the next, in Vietnam; the end is the first moment after."""
+    first = int(school_year[:4])
+    start = datetime(first, 7, 1, tzinfo=UTC) if first else None
+    end = datetime(min(first + 1, 9999), 9, 1, tzinfo=UTC)
+    return -(10**16) if start is None else _ms(start), _ms(end)
+
+
+def _ms(moment: datetime) -> int:
+    """Of the same reading of a clock in Vietnam."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND - _VIETNAM_MS
+
+
+def _birth(body: Body) -> list[Problem]:
+    """DQ-14: nobody has results of a school year and is born after it."""
+    year, day = body.get("school_year"), body.get("birth_date")
+    if year is None or (day is not None and day.year <= int(year[:4])):  # nearly everybody
+        return []
+    if birth_text(body) <= f"{int(year[:4]) + 1:04d}-08-31":
+        return []
+    return [Problem("DQ-14", next(field for field in _BIRTHS if body.get(field)), _AFTER_YEAR)]
 
 
 def _fit(body: Body, resource: Level, force: InForce | None) -> list[Problem]:
@@ -114,9 +187,20 @@ def _fit(body: Body, resource: Level, force: InForce | None) -> list[Problem]:
         return []
     if _LEVEL_OF_GRADE.get(grade) != level:
         return [Problem("DQ-49", "grade_code", rule)]
-    if circular is not None and force is not None and circular != force.circular:
-        return [Problem("DQ-49", "circular", rule)]
-    return []
+    if circular is None or _is_of_its_year(body, force):
+        return []
+    return [Problem("DQ-49", "circular", rule)]
+
+
+def _is_of_its_year(body: Body, force: InForce | None) -> bool:
+    """Whether the stated circular is in force for grade and year; before the switch, an earlier one that is known."""
+    stated, level, year = body["circular"], body["education_level"], body.get("school_year")
+    if force is not None:
+        return bool(stated == force.circular)
+    earlier = None if year is None else _earlier(level, body["grade_code"], int(year[:4]))
+    if earlier is None or stated in earlier:
+        return True
+    return not earlier and all(stated != one.circular for one in rulebook().circulars if level in one.levels)
 
 
 def _names(body: Body) -> list[Problem]:
@@ -133,8 +217,9 @@ def _districts(body: Body) -> list[Problem]:
     if year is None or int(year[:4]) < _NO_DISTRICTS_SINCE:
         return []
     found = [Problem("DQ-29", "district_name")] if body.get("district_name") else []
-    every = "\n".join([body.get(field) or "" for field in _ADDRESSES]).casefold()
-    if not any(word in every for word in _DISTRICT_WORDS):
+    get = body.get
+    every = f"{get(_BIRTHPLACE) or ''}\n{get(_HOMETOWN) or ''}\n{get(_RESIDENCE) or ''}".casefold()
+    if _DISTRICT not in every and _QUARTER not in every and _TOWN not in every:
         return found
     for field in _ADDRESSES:
         text = (body.get(field) or "").casefold()

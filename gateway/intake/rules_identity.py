@@ -5,14 +5,14 @@ Twelve digits: three for the place of registration, one for century and sex, two
 the record.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.errors import Problem
 from gateway.national.schema import code_lists
 
 FIELD = "citizen_id"
+Findings = tuple[Problem, ...]
 _DIGITS = "0123456789" * 3
 _LONGEST_DUMMY = len(_DIGITS)
 _DUMMIES = frozenset(
@@ -25,8 +25,7 @@ _DUMMIES = frozenset(
 _TEACHERS = ("school_leader_citizen_id", "homeroom_teacher_citizen_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """The usable citizen ID, or a candidate that a look-up has to confirm, and what was found."""
 
     citizen_id: str | None
@@ -40,8 +39,8 @@ def identify(body: dict[str, Any], temporary_code: str) -> Identity:
     held = code_problems(body, temporary_code)
     usable, candidate, problems = _claimed(body.get(FIELD))
     if usable is not None:
-        problems += _contradictions(usable, body)
-    return Identity(usable, candidate, bool(held), (*held, *problems))
+        problems = _contradictions(usable[:6], body.get("gender"), birth_text(body)[:4])
+    return Identity(usable, candidate, bool(held), (*held, *problems) if held or problems else ())
 
 
 def code_problems(body: dict[str, Any], temporary_code: str) -> list[Problem]:
@@ -50,37 +49,37 @@ def code_problems(body: dict[str, Any], temporary_code: str) -> list[Problem]:
     return [Problem("DQ-24", "pupil_code")] if temporary else []
 
 
-def _claimed(claimed: str | None) -> tuple[str | None, str | None, list[Problem]]:
+def _claimed(claimed: str | None) -> tuple[str | None, str | None, Findings]:
     if claimed is None:
-        return None, None, [Problem("DQ-18", FIELD)]
+        return None, None, (Problem("DQ-18", FIELD),)
     digits = claimed.isascii() and claimed.isdigit()
     if digits and len(claimed) >= 9 and _is_dummy(claimed):
-        return None, None, [Problem("DQ-22", FIELD)]
+        return None, None, (Problem("DQ-22", FIELD),)
     if digits and len(claimed) == 12:
-        return claimed, None, []
+        return claimed, None, ()
     if digits and len(claimed) in {10, 11}:
-        return None, claimed.zfill(12), [Problem("DQ-19", FIELD)]
+        return None, claimed.zfill(12), (Problem("DQ-19", FIELD),)
     if digits and len(claimed) == 9:
-        return None, None, [Problem("DQ-20", FIELD), Problem("DQ-18", FIELD)]
-    return None, None, [Problem("DQ-18", FIELD)]
+        return None, None, (Problem("DQ-20", FIELD), Problem("DQ-18", FIELD))
+    return None, None, (Problem("DQ-18", FIELD),)
 
 
 def _is_dummy(digits: str) -> bool:
     return digits in _DUMMIES or (len(digits) > _LONGEST_DUMMY and len(set(digits)) == 1)
 
 
-def _contradictions(citizen_id: str, body: dict[str, Any]) -> list[Problem]:
-    """DQ-21: unknown prefix, sex, century and birth year against the twelve digits."""
+@lru_cache(maxsize=16_384)
+def _contradictions(start: str, gender: str | None, year: str) -> Findings:
+    """DQ-21: unknown prefix, sex, century and birth year against the first six of the twelve digits."""
     found = []
-    if citizen_id[:3] not in code_lists()["citizen_id_prefix"]:
+    if start[:3] not in code_lists()["citizen_id_prefix"]:
         found.append(Problem("DQ-21", FIELD))
-    mark, gender = int(citizen_id[3]), body.get("gender")
+    mark = int(start[3])
     if gender in {"1", "2"} and mark % 2 != int(gender) - 1:
         found.append(Problem("DQ-21", "gender"))
-    year = birth_text(body)[:4]
-    if year and (mark // 2 + 19 != int(year[:2]) or citizen_id[4:6] != year[2:]):
+    if year and (mark // 2 + 19 != int(year[:2]) or start[4:6] != year[2:]):
         found.append(Problem("DQ-21", "birth_date"))
-    return found
+    return tuple(found)
 
 
 def birth_text(body: dict[str, Any]) -> str:
@@ -93,6 +92,11 @@ def birth_text(body: dict[str, Any]) -> str:
 
 def staff_problems(body: dict[str, Any], rows: list[dict[str, Any]]) -> list[Problem]:
     """DQ-21 for teachers and leaders whose ID has not twelve digits."""
+    leader, homeroom = _TEACHERS
+    staff = {body.get(leader), body.get(homeroom)}
+    staff.update([row.get("subject_teacher_citizen_id") for row in rows])
+    if not any(map(_is_malformed, staff)):
+        return []
     found = [Problem("DQ-21", field) for field in _TEACHERS if _is_malformed(body.get(field))]
     wrong = [row.get("subject_code") for row in rows if _is_malformed(row.get("subject_teacher_citizen_id"))]
     return found + [Problem("DQ-21", f"subjects[{code}].subject_teacher_citizen_id") for code in wrong]

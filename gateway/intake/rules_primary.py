@@ -1,7 +1,7 @@
 """Rules of the primary record: TT 27/2020/TT-BGDĐT art. 7, 9, 11, 13 (facts, PR-1 … PR-11).
 
-Exempt subjects (``M``) leave the count.  The overall result is judged only when every level and every due test is
-there.
+Exempt subjects (``M``) leave the count.  Where a level or a due test is missing, the best is assumed of it: an overall
+result above what the other values still allow is noticed all the same.
 """
 
 from typing import Any
@@ -45,7 +45,11 @@ _WITHOUT_LATER = frozenset({"01", "02"})
 QUALITIES = (
     "quality_patriotism", "quality_compassion", "quality_diligence", "quality_honesty", "quality_responsibility",
 )  # fmt: skip
-_DUE = (*GENERAL, *SPECIFIC, *QUALITIES, "overall_result")
+_TRAITS = (*GENERAL, *SPECIFIC, *QUALITIES)
+_DUE = (*_TRAITS, "overall_result")
+_BEST = frozenset({"T", "M", None})
+"""Of levels and traits: exempt is left out, and nothing is known against what is missing."""
+_RANK = {"CHT": 0, "HT": 1, "HTT": 2, "HTXS": 3}
 
 
 def judge(body: Body, facts: Body, refused: frozenset[str], options: Options) -> list[Problem]:
@@ -54,8 +58,11 @@ def judge(body: Body, facts: Body, refused: frozenset[str], options: Options) ->
     *facts* and *options* are of the secondary rules; every circular's judge takes the same.
     """
     results, grade = body["results"], body["grade_code"]
-    subjects: Subjects = {row["subject_code"]: row for row in results["subjects"] if row.get("subject_code")}
-    codes = [row.get("subject_code") for row in results["subjects"]]
+    rows = results["subjects"]
+    codes = [row.get("subject_code") for row in rows]
+    subjects: Subjects = dict(zip(codes, rows, strict=True))
+    if None in subjects or "" in subjects:
+        subjects = {code: row for code, row in subjects.items() if code}
     found: list[Problem] = []
     if len(subjects) < len(codes):
         twice = [i for i, code in enumerate(codes) if code is not None and code in codes[:i]]
@@ -81,7 +88,7 @@ def _missing_levels(body: Body, results: Body, subjects: Subjects, refused: froz
     if body.get("disability_not_assessed") is not False:
         return []
     levels = [row.get("achievement_level") for row in subjects.values()]
-    if None not in levels and None not in [results.get(field) for field in _DUE]:
+    if None not in levels and None not in map(results.get, _DUE):
         return []  # before any path is spelled
     paths = [(field, results.get(field)) for field in _DUE]
     paths += [(f"subjects[{code}].achievement_level", row.get("achievement_level")) for code, row in subjects.items()]
@@ -90,34 +97,48 @@ def _missing_levels(body: Body, results: Body, subjects: Subjects, refused: froz
 
 def expected_overall(results: Body, subjects: Subjects, grade: str) -> str | None:
     """HTXS, HTT, HT or CHT by PR-1…PR-4; None when something the rule needs is missing."""
-    counted = {code: row for code, row in subjects.items() if row.get("achievement_level") != "M"}
-    levels = [row.get("achievement_level") for row in counted.values()]
-    traits = [results.get(field) for field in (*GENERAL, *SPECIFIC, *QUALITIES)]
-    tests = _test_marks(subjects, grade)
-    if tests is None or None in levels or None in traits or COMPULSORY[grade] - subjects.keys():
-        return None
+    best, certain = best_overall(results, subjects, grade)
+    return best if certain else None
+
+
+def best_overall(results: Body, subjects: Subjects, grade: str) -> tuple[str, bool]:
+    """The highest overall result by PR-1…PR-4, and whether it is the only one: False where a value is missing."""
+    levels = {row.get("achievement_level") for row in subjects.values()}
+    traits = {*map(results.get, _TRAITS)}
+    tests, complete = _test_marks(subjects, grade)
+    certain = complete and None not in levels and None not in traits and subjects.keys() >= COMPULSORY[grade]
     if grade not in _WITHOUT_LATER:
-        traits += [results[field] for field in LATER if results.get(field) is not None]
+        traits.update(map(results.get, LATER))
     lowest = min(tests, default=10)
-    if set(levels) <= {"T"} and set(traits) <= {"T"} and lowest >= 7:
-        return "HTXS" if lowest >= 9 else "HTT"
-    return "HT" if "C" not in levels and "C" not in traits and lowest >= 5 else "CHT"
+    if levels <= _BEST and traits <= _BEST and lowest >= 7:
+        return "HTXS" if lowest >= 9 else "HTT", certain
+    return "HT" if "C" not in levels and "C" not in traits and lowest >= 5 else "CHT", certain
 
 
-def _test_marks(subjects: Subjects, grade: str) -> list[int] | None:
-    """The year-end tests that count; None when a due one is missing."""
-    due = {code for code in TESTED[grade] if code in subjects and subjects[code].get("achievement_level") != "M"}
-    given = {code: subjects[code].get("periodic_test_mark") for code in due}
-    empty = {code for code, mark in given.items() if mark is None}
-    if empty - _ONE_SUBJECT or (empty and empty == due & _ONE_SUBJECT):
-        return None
-    return [int(mark) for mark in given.values() if mark is not None and mark != "M"]
+def _test_marks(subjects: Subjects, grade: str) -> tuple[list[int], bool]:
+    """The year-end tests that count, and whether no due one is missing."""
+    marks, empty, due = [], set(), 0
+    for code in TESTED[grade]:
+        row = subjects.get(code)
+        if row is None or row.get("achievement_level") == "M":
+            continue
+        mark = row.get("periodic_test_mark")
+        if code in _ONE_SUBJECT:
+            due += 1
+        if mark is None:
+            empty.add(code)
+        elif mark != "M":
+            marks.append(mark)
+    missing = empty and (empty - _ONE_SUBJECT or len(empty) == due)
+    return [int(mark) for mark in marks], not missing
 
 
 def _overall(results: Body, subjects: Subjects, grade: str) -> list[Problem]:
     stated = results.get("overall_result")
-    expected = expected_overall(results, subjects, grade)
-    if stated is None or expected is None or stated == expected:
+    if stated is None:
+        return []
+    best, certain = best_overall(results, subjects, grade)
+    if stated == best or (not certain and _RANK[stated] < _RANK[best]):
         return []
     rule = {"HTXS": "PR-1", "HTT": "PR-2", "HT": "PR-3", "CHT": "PR-4"}[stated]
     return [Problem("DQ-38", "overall_result", rule)]
@@ -149,14 +170,14 @@ def _award(body: Body, results: Body) -> list[Problem]:
 
 def _tests(subjects: Subjects, grade: str) -> list[Problem]:
     """PR-8: marks for tested subjects only.  PR-9: an exempt subject has the mark M or none."""
-    found = []
+    found: list[Problem] = []
+    tested = TESTED[grade]
     for code, row in subjects.items():
         mark = row.get("periodic_test_mark")
         if mark is None:
             continue
-        path = f"subjects[{code}].periodic_test_mark"
-        if code not in TESTED[grade] and mark != "M":
-            found.append(Problem("DQ-39", path, "PR-8"))
+        if code not in tested and mark != "M":
+            found.append(Problem("DQ-39", f"subjects[{code}].periodic_test_mark", "PR-8"))
         if (row.get("achievement_level") == "M") != (mark == "M"):
-            found.append(Problem("DQ-39", path, "PR-9"))
+            found.append(Problem("DQ-39", f"subjects[{code}].periodic_test_mark", "PR-9"))
     return found

@@ -23,8 +23,10 @@ Levels = frozenset[str]
 Kind = tuple[bool, bool, int]
 """Of a subject: judged by comment, counted for a level, and what any mark of it adds to a tally."""
 Mark = str | None
-Sheet = tuple[tuple[Problem, ...], int, int, int, bool]
-"""Findings, the tallies of both terms and the year, and whether there was a retest."""
+Sheet = tuple[int, tuple[Problem, ...]]
+"""The tallies of both terms and the year side by side with the number of retests, and findings."""
+Sheets = dict[tuple[Mark, Mark, Mark, Mark], Sheet]
+Memos = dict[str, tuple[Kind, Sheets]]
 Marks = tuple[list[int], list[bool], bool]
 """Scored marks in tenths, passed comment subjects, and whether no compulsory subject is missing."""
 
@@ -56,11 +58,27 @@ _PASSED, _FAILED_COMMENT, _ELECTIVE, _DUE_SCORED, _DUE_COMMENT = range(5, 10)
 _KINDS = 10
 _ONE = tuple(1 << _BITS * kind for kind in range(_KINDS))
 """How many marks of a kind: eight bits each, for a level has fewer than 255 subjects."""
+_SHIFTS = tuple(_BITS * _KINDS * period for period in range(3))
+_PERIOD = (1 << _BITS * _KINDS) - 1
+_RETEST = 1 << _BITS * _KINDS * 3
+"""Tallies of the periods stand side by side in one number, and above them the number of retests."""
+_REMEMBERED, _SUBJECTS = 8_192, 256
 _STUDY = tuple(field for _, field in _PERIODS)
+_CONDUCT_DUE = ("conduct_result_term1", "conduct_result_term2", "conduct_result_year")
+_DUE = (*_STUDY, *_CONDUCT_DUE)
+NOT_COMPUTABLE = "not_computable"
+"""Beside DQ-32: a study level that needs the missing mark cannot be computed (SR-4)."""
+_PERIOD_FIELDS = tuple(zip(_SHIFTS, _STUDY, strict=True))
 _MARKS = ("mark_term1", "mark_term2", "mark_year", "mark_retest")
 _MOST_ABSENCES = 45
+_EXCUSED, _UNEXCUSED = "absences_excused", "absences_unexcused"
 _HIGHEST_TOTAL = 300
 """The dictionary's bound; 0 is sent as nothing (DQ-35)."""
+_LATE = (
+    ("study_result_after_retest", "study_result_year"),
+    ("conduct_result_after_summer", "conduct_result_year"),
+)
+_ONLY: dict[str, Levels] = {level: frozenset({level}) for level in LEVELS}
 _FAILED: Levels = frozenset({"CĐ"})
 _GOOD_PUPIL = re.compile(r"(?<!thi )(?<!giai )hoc sinh gioi(?! (?:cap|quoc gia|mon|tinh|huyen|thanh pho)\b)")
 """The award, and not a prize of a contest of that name (kì thi học sinh giỏi cấp tỉnh)."""
@@ -70,40 +88,65 @@ def judge(body: Body, facts: dict[str, Any], refused: frozenset[str], options: O
     """Findings of SR-1 … SR-10 and SR-12, DQ-11, 30, 32, 36 and 40 on a record of a known secondary grade."""
     results, level = body["results"], body["education_level"]
     rows: list[dict[str, Any]] = results["subjects"]
-    found = [*_codes(tuple([row.get("subject_code") for row in rows]), level)]
-    subjects: Subjects = {row["subject_code"]: row for row in rows if row.get("subject_code")}
+    codes: list[Any] = [row.get("subject_code") for row in rows]
+    found = [*_codes(tuple(codes), level)]
+    subjects: Subjects = dict(zip(codes, rows, strict=True))
+    if None in subjects or "" in subjects:
+        subjects = {code: row for code, row in subjects.items() if code}
     if body.get("disability_not_assessed") is not True:  # a pupil who is not assessed may have no rows at all
         found += _missing_subjects(subjects, level, refused)
-    if body.get("disability_not_assessed") is False:
-        found += [Problem("DQ-36", f, "SR-12") for f in _STUDY if results.get(f) is None and f not in refused]
-    uncounted = options.uncounted
-    sheets = [
-        _sheet(
-            _kind(code, level, uncounted),
-            row.get("mark_term1"),
-            row.get("mark_term2"),
-            row.get("mark_year"),
-            row.get("mark_retest"),
-        )
-        for code, row in subjects.items()
-    ]
-    for code, sheet in zip(subjects, sheets, strict=True):
-        if sheet[0]:
-            found += [Problem(p.code, f"subjects[{code}].{p.field}", p.rule) for p in sheet[0]]
-    totals = (sum([one[1] for one in sheets]), sum([one[2] for one in sheets]), sum([one[3] for one in sheets]))
-    for total, field in zip(totals, _STUDY, strict=True):
+    due = _DUE if body.get("disability_not_assessed") is False else _CONDUCT_DUE
+    if None in map(results.get, due):
+        found += [Problem("DQ-36", f, "SR-12") for f in due if results.get(f) is None and f not in refused]
+    total, problems = _sheets(subjects, level, options.uncounted)
+    found += problems
+    quiet = body.get("disability_not_assessed") is True or _says_why(found, refused)
+    for shift, field in _PERIOD_FIELDS:
         stated = results.get(field)
-        if stated is not None and not _may_be(stated, total, level):
-            found.append(Problem("DQ-38", field, "SR-4"))
+        fits = stated is None or _may_be(stated, total >> shift & _PERIOD, level)
+        if fits is False or (fits is None and not quiet):
+            found.append(Problem("DQ-38", field, "SR-4") if fits is False else Problem("DQ-32", field, NOT_COMPUTABLE))
     if facts.get("components"):
         found += component_problems(subjects, facts["components"])
     found += _conduct(results)
-    retests = True in [sheet[4] for sheet in sheets]
-    after = _after_retest(results, subjects if retests else {}, level, options)
+    after = _after_retest(results, subjects if total >= _RETEST else {}, level, options)
     found += _after_summer(results, after)
     found += _promotion(body, results, facts, after)
     found += _award(body, results, subjects, options)
     return found + _absences(results, facts)
+
+
+def _sheets(subjects: Subjects, level: str, uncounted: frozenset[str]) -> tuple[int, list[Problem]]:
+    """The sum of what the *subjects* add to the tallies, and what is wrong with their marks."""
+    memos = _memos(level, uncounted)
+    total, found = 0, []
+    for code, row in subjects.items():
+        get = row.get
+        marks = get("mark_term1"), get("mark_term2"), get("mark_year"), get("mark_retest")
+        kind, memo = memos.get(code) or _memo(memos, code, level, uncounted)
+        sheet = memo.get(marks)
+        if sheet is None:
+            if len(memo) >= _REMEMBERED:
+                memo.clear()
+            sheet = memo[marks] = _sheet(kind, marks)
+        total += sheet[0]
+        if sheet[1]:
+            found += [Problem(p.code, f"subjects[{code}].{p.field}", p.rule) for p in sheet[1]]
+    return total, found
+
+
+@lru_cache(maxsize=16)
+def _memos(level: str, uncounted: frozenset[str]) -> Memos:
+    return {}
+
+
+def _memo(memos: Memos, code: str, level: str, uncounted: frozenset[str]) -> tuple[Kind, Sheets]:
+    """The memo of *code*, shared by the subjects of one kind: few marks in few small memos stay at hand."""
+    kind = _kind(code, level, uncounted)
+    memo = next((memo for other, memo in memos.values() if other == kind), {})
+    if len(memos) < _SUBJECTS:
+        memos[code] = kind, memo
+    return kind, memo
 
 
 @lru_cache(maxsize=1_024)
@@ -116,15 +159,31 @@ def _codes(codes: tuple[str | None, ...], level: str) -> tuple[Problem, ...]:
 
 def _missing_subjects(subjects: Subjects, level: str, refused: frozenset[str]) -> list[Problem]:
     """DQ-32: no row, or no year mark (a refused mark is a finding of its own)."""
-    there = {
+    if None not in [row.get("mark_year") for row in subjects.values()]:
+        return [*_missing(tuple(subjects), level)]
+    there = tuple(
         code
         for code, row in subjects.items()
         if row.get("mark_year") is not None or f"subjects[{code}].mark_year" in refused
-    }
-    found = [Problem("DQ-32", f"subjects[{code}]") for code in sorted(COMPULSORY[level] - there)]
+    )
+    return [*_missing(there, level)]
+
+
+@lru_cache(maxsize=1_024)
+def _missing(codes: tuple[str, ...], level: str) -> tuple[Problem, ...]:
+    there = frozenset(codes)
+    found = [Problem("DQ-32", f"subjects[{code}]", NOT_COMPUTABLE) for code in sorted(COMPULSORY[level] - there)]
     if level == "04" and len(_ELECTIVES_THPT & there) < _ELECTIVES_DUE:
-        found.append(Problem("DQ-32", "subjects"))
-    return found
+        found.append(Problem("DQ-32", "subjects", NOT_COMPUTABLE))
+    return tuple(found)
+
+
+def _says_why(found: list[Problem], refused: frozenset[str]) -> bool:
+    """Whether a missing subject or a refused mark is told already, and with it why a level is not computable."""
+    if not found and not refused:
+        return False
+    told = any(problem.code in {"DQ-32", "DQ-11"} for problem in found)
+    return told or any(field.startswith("subjects[") for field in refused)
 
 
 @lru_cache(maxsize=1_024)
@@ -136,11 +195,12 @@ def _kind(code: str, level: str, uncounted: frozenset[str]) -> Kind:
     return comment, code not in uncounted, adds
 
 
-@lru_cache(maxsize=16_384)
-def _sheet(kind: Kind, first: Mark, second: Mark, year: Mark, retest: Mark) -> Sheet:
-    """What is wrong with one subject's marks, and how they count in each period: the same for the same marks."""
-    problems = tuple(_subject(kind[0], first, second, year, retest))
-    return problems, _tally(kind, first), _tally(kind, second), _tally(kind, year), retest is not None
+def _sheet(kind: Kind, marks: tuple[Mark, Mark, Mark, Mark]) -> Sheet:
+    """How one subject's marks count in each period, and what is wrong with them: the same for the same marks."""
+    first, second, year, retest = marks
+    tallies = zip(_SHIFTS, (first, second, year), strict=True)
+    adds = sum(_tally(kind, mark) << shift for shift, mark in tallies) + (0 if retest is None else _RETEST)
+    return adds, tuple(_subject(kind[0], first, second, year, retest))
 
 
 def _subject(comment: bool, first: Mark, second: Mark, year: Mark, retest: Mark) -> list[Problem]:
@@ -165,11 +225,13 @@ def _subject(comment: bool, first: Mark, second: Mark, year: Mark, retest: Mark)
 
 def _tally(kind: Kind, mark: Mark) -> int:
     """One mark as an addend: a sum of them tells how many marks stand where (`_BOUNDS` and what follows them)."""
-    _, counted, adds = kind
+    comment, counted, adds = kind
     if mark is None:
         return 0
     if mark == "M" or not counted:
         return adds
+    if (mark in TENTHS) == comment:
+        return 0  # of another kind (DQ-11): as if it were not there
     if mark not in TENTHS:
         return adds + _ONE[_PASSED if mark == "Đ" else _FAILED_COMMENT]
     return adds + _ONE[next(place for place, bound in enumerate(_BOUNDS) if TENTHS[mark] >= bound)]
@@ -203,10 +265,16 @@ def possible_levels(marks: Marks) -> Levels:
 
 
 @lru_cache(maxsize=32_768)
-def _may_be(stated: str, total: int, level: str) -> bool:
-    """SR-4 and SR-5: the plain level and the one adjusted by art. 9.3 are both accepted."""
+def _may_be(stated: str, total: int, level: str) -> bool | None:
+    """SR-4 and SR-5: the plain level and the one adjusted by art. 9.3 are both accepted.
+
+    None where nothing speaks against the level, but a compulsory mark is missing in a period that has marks.
+    """
     marks = _marks(total, level)
-    return marks is None or stated == study_level(marks[0], marks[1]) or stated in possible_levels(marks)
+    if marks is None or total == 0:
+        return True
+    fits = stated in possible_levels(marks)
+    return fits and (marks[2] or None)
 
 
 def _conduct(results: Body) -> list[Problem]:
@@ -225,7 +293,7 @@ def _after_retest(results: Body, subjects: Subjects, level: str, options: Option
     """
     if not subjects:
         year = results.get("study_result_year")
-        return None if year is None else frozenset({year})
+        return None if year is None else _ONLY.get(year) or frozenset({year})
     total = sum(
         _tally(_kind(code, level, options.uncounted), row.get("mark_retest") or row.get("mark_year"))
         for code, row in subjects.items()
@@ -236,8 +304,7 @@ def _after_retest(results: Body, subjects: Subjects, level: str, options: Option
 
 def _after_summer(results: Body, after: Levels | None) -> list[Problem]:
     """SR-8: a level after retest or summer stands only beside a year level of CĐ, and follows from the retest marks."""
-    pairs = {"study_result_after_retest": "study_result_year", "conduct_result_after_summer": "conduct_result_year"}
-    wrong = [late for late, year in pairs.items() if results.get(late) and results.get(year) in {"T", "K", "Đ"}]
+    wrong = [late for late, year in _LATE if results.get(late) and results.get(year) in {"T", "K", "Đ"}]
     stated = results.get("study_result_after_retest")
     if not wrong and stated is not None and after is not None and stated not in after:
         wrong = ["study_result_after_retest"]
@@ -275,27 +342,36 @@ def _award(body: Body, results: Body, subjects: Subjects, options: Options) -> l
 
 def fill_total(results: Body, facts: dict[str, Any]) -> bool:
     """DQ-40: an empty absence total becomes the sum of its parts, before anything is judged; True where it did."""
-    excused, unexcused = facts.get("absences_excused"), facts.get("absences_unexcused")
-    if results.get("absences_total") is None and excused is not None and unexcused is not None:
-        total = excused + unexcused
-        if 0 < total <= _HIGHEST_TOTAL:
+    if results.get("absences_total") is None:
+        total = _sum(facts)
+        if total is not None and 0 < total <= _HIGHEST_TOTAL:
             results["absences_total"] = total
             return True
     return False
 
 
+def _sum(facts: dict[str, Any]) -> Any:
+    """Both counts of absences together; a blank beside a count is none, two blanks say nothing."""
+    excused, unexcused = facts.get(_EXCUSED), facts.get(_UNEXCUSED)
+    return None if excused is None and unexcused is None else (excused or 0) + (unexcused or 0)
+
+
+def count_problems(results: Body, facts: dict[str, Any]) -> list[Problem]:
+    """DQ-08: a negative count of absences, or counts whose sum no total can take."""
+    found = [Problem("DQ-08", name) for name in (_EXCUSED, _UNEXCUSED) if (facts.get(name) or 0) < 0]
+    if not found and results.get("absences_total") is None and (_sum(facts) or 0) > _HIGHEST_TOTAL:
+        found.append(Problem("DQ-08", "absences_total"))
+    return found
+
+
 def _total(results: Body, facts: dict[str, Any]) -> Any:
     total = results.get("absences_total")
-    parts = [facts.get("absences_excused"), facts.get("absences_unexcused")]
-    if total is None and None not in parts:
-        return sum(part for part in parts if part is not None)
-    return total
+    return _sum(facts) if total is None else total
 
 
 def _absences(results: Body, facts: dict[str, Any]) -> list[Problem]:
     """DQ-40: the stated total is not the sum of its parts."""
-    excused, unexcused = facts.get("absences_excused"), facts.get("absences_unexcused")
-    total = results.get("absences_total")
-    if total is None or excused is None or unexcused is None or total == excused + unexcused:
+    stated, total = results.get("absences_total"), _sum(facts)
+    if stated is None or total is None or stated == total:
         return []
     return [Problem("DQ-40", "absences_total")]

@@ -234,7 +234,9 @@ class _Scaffolder:
         parts = [f"from: {_text(match.leaf.path)}"]
         parts += [f"via: {via}"] if via else []
         parts += [f"table: {table}"] if table else []
-        parts += ['default: "0"'] if name.startswith("absences_") and name != "absences_total" else []
+        parts += (
+            ['default: "0"'] if spec is not None and name.startswith("absences_") and name != "absences_total" else []
+        )
         note = "" if match.sure else "  # a guess: check it"
         if not match.sure:
             self.assumed.append(f"{name} from {match.leaf.path}: a guess by name")

@@ -16,7 +16,7 @@ from gateway.intake.decode_json import decode_json
 from gateway.intake.decode_xml import decode_xml
 from gateway.intake.language_csv import DELIMITERS, MAX_HEADER_ROWS, ROWS, CsvLayout
 from gateway.intake.scaffold_words import NAMES, plain
-from gateway.intake.values import as_text, folded
+from gateway.intake.values import as_word, folded
 
 MAX_VALUES: Final = 40
 MAX_ITEMS: Final = 200
@@ -70,7 +70,7 @@ class _Walk:
                 self.lists.setdefault(path, []).extend(one for one in value if isinstance(one, dict))
             else:
                 values = self.leaves.setdefault(path, [])
-                text = None if value is None else as_text(value)
+                text = None if value is None else as_word(value)
                 if isinstance(text, str) and text and text not in values and len(values) < MAX_VALUES:
                     values.append(text)
 

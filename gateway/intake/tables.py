@@ -5,7 +5,7 @@ A word for two codes is a fault of the table.  A word of no code is refused (DQ-
 
 from gateway.intake.language import Table
 from gateway.intake.nodes import Faults
-from gateway.intake.values import NOT_LISTED, Refusal, Step, as_text, folded, word
+from gateway.intake.values import NOT_LISTED, Refusal, Step, as_text, as_word, folded, word
 from gateway.national.schema import code_lists
 
 UNDECLARED_SEX = Refusal("DQ-17")
@@ -42,6 +42,7 @@ def look_up(table: Table, *, boolean: bool) -> Step:
         form: BOOLEANS.get(code or "", code) if boolean else code for form, code in codes.items()
     }
     form = folded if table.names else word
+    text_of = as_word if table.official == "boolean" else as_text
     refusal = UNDECLARED_SEX if table.official == "gender" else NOT_LISTED
     if table.official.startswith("subject_"):
         refusal = Refusal("DQ-30")
@@ -49,9 +50,9 @@ def look_up(table: Table, *, boolean: bool) -> Step:
     def step(value: object) -> object:
         if value.__class__ is str and value in known:
             return known[value]
-        found = as_text(value)
+        found = text_of(value)
         if not isinstance(found, str):
-            return found
+            return refusal if found is NOT_LISTED else found
         return known.get(form(found), refusal) if found else None
 
     return step

@@ -81,12 +81,20 @@ TEXT = "#text"
 MEMORABLE = 256
 """Longer texts are not worth a place in a cache: nobody sends one twice, and a place would cost what a sender likes."""
 
-_clean = lru_cache(maxsize=16_384)(clean)
+
+def _as_clean(value: str) -> str | Refusal:
+    return UNREADABLE if "\0" in value else clean(value)
 
 
-def remembered_clean(value: str) -> str:
-    """`clean`, remembered: schools, teachers, communes and words come again and again."""
-    return _clean(value) if len(value) <= MEMORABLE else clean(value)
+_clean = lru_cache(maxsize=16_384)(_as_clean)
+
+
+def clean_text(value: str) -> str | Refusal:
+    """`clean`, remembered: schools, teachers, communes and words come again and again.
+
+    A text with a NUL is refused (DQ-45): programs in C end it there, so nobody can say what was meant.
+    """
+    return _clean(value) if len(value) <= MEMORABLE else _as_clean(value)
 
 
 def folded(value: str) -> str:
@@ -116,20 +124,28 @@ _WHOLE = re.compile(r"(\d+)[.,]0{1,6}", re.ASCII)
 
 def whole_text(value: str) -> str:
     """*value* without the ``.0`` a spreadsheet puts behind a whole number (``8.0``, ``7999990101.0``)."""
-    match = _WHOLE.fullmatch(value)
+    match = _WHOLE.fullmatch(value) if value[-1:] == "0" else None
     return match[1] if match else value
 
 
 def as_text(value: object) -> str | Refusal:
-    """A scalar as clean text; numbers in plain digits, yes and no as 1 and 0.  Anything deeper cannot be read."""
-    if value.__class__ is str:
-        return remembered_clean(value)
+    """A scalar as clean text; numbers in plain digits.  Anything deeper cannot be read.
+
+    Yes and no are no text: a mark ``true`` is a slip, not a 1.  Where they are meant: `as_word`.
+    """
+    if isinstance(value, str):
+        return clean_text(value)
     if isinstance(value, bool):
-        return "1" if value else "0"
+        return NOT_LISTED
     if isinstance(value, dict) and value and all(name == TEXT or name[:1] == "@" for name in value):
         text = value.get(TEXT, "")  # attributes alone are an empty element
-        return remembered_clean(text) if isinstance(text, str) else UNREADABLE
+        return clean_text(text) if isinstance(text, str) else UNREADABLE
     return _number_text(value)
+
+
+def as_word(value: object) -> str | Refusal:
+    """`as_text` for conditions and tables of yes and no, where ``true`` and ``false`` are 1 and 0."""
+    return str(int(value)) if isinstance(value, bool) else as_text(value)
 
 
 def _number_text(value: object) -> str | Refusal:

@@ -145,6 +145,11 @@ def encode_mapped(head: Json, body_bytes: bytes, evidence_bytes: bytes) -> bytes
     return _headed(_MAPPED_ID, head) + body_bytes + evidence_bytes
 
 
+def mapped_prefix() -> bytes:
+    """What stands in front of every value that `encode_mapped` makes."""
+    return _layout(_MAPPED_ID).prefix
+
+
 def encode_record(head: Json, rest: bytes, *, schema_id: int | None = None) -> bytes:
     """A value for national.records around the rest of a mapped value.
 

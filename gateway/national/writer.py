@@ -40,15 +40,17 @@ def long_bytes(number: int) -> bytes:
     rest = number << 1 if number >= 0 else ~(number << 1)
     if rest < 0x80:
         return _BYTES[rest]
-    out = bytearray()
-    while rest >= 0x80:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
+    out = EMPTY
+    while rest >= 0x4000:
+        out += _PAIRS[rest & 0x3FFF]
+        rest >>= 14
+    return out + (_BYTES[rest] if rest < 0x80 else _LAST[rest])
 
 
 _BYTES = [bytes([number]) for number in range(256)]
+_PAIRS = [bytes([number & 0x7F | 0x80, number >> 7 | 0x80]) for number in range(0x4000)]
+_LAST = [bytes([number & 0x7F | 0x80, number >> 7]) for number in range(0x4000)]
+"""Fourteen bits of a longer number: with more to come, and the last ones."""
 
 LENGTH: Final = [long_bytes(length) for length in range(_TABLE)]
 """In front of a text of so many bytes; a longer one raises IndexError, and fastavro writes it."""

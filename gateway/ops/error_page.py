@@ -101,6 +101,8 @@ def _rules(book: Rulebook) -> str:
     for circular in book.circulars:
         since = ", ".join(f"{grade}: {year}-{year + 1}" for grade, year in sorted(circular.since.items()))
         lines.append(f"| {circular.name} | {since} |")
+    before = ", ".join(f"{one.name} ({'/'.join(one.levels)}: {one.since}-{one.since + 1})" for one in book.earlier)
+    lines += ["", f"Trước đó hồ sơ ghi / before, a record states: {before}."]
     lines += ["", "| rule | mã / code | nguồn / source | nội dung / content |", "|---|---|---|---|"]
     lines += [
         f"| {rule.rule} | {rule.code} {rule.severity} | {rule.source} | {rule.title_vi} / {rule.title_en} |"

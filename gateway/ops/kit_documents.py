@@ -2,6 +2,7 @@
 
     schemas/connector/*.schema.json    for editors, from the language and the national schema
     docs/mapping-functions.md          from the functions' examples
+    docs/national-fields.md            from the national schema
     docs/asyncapi.yaml                 from the connectors
 
 ``generate --check`` (and ``hocba schema check``, and a test) ends with 1 when one of them has fallen behind.
@@ -18,6 +19,7 @@ from gateway.edges.connector_files import read_files
 from gateway.intake.function_page import function_page
 from gateway.intake.language import SCHEMA_ENDING, Definition, read_definition
 from gateway.intake.mapping_schema import connector_schema, mapping_schema
+from gateway.national.field_page import field_page
 from gateway.national.schema import SCHEMAS
 from gateway.ops.connector_cases import loaded
 from gateway.ops.format import print_json
@@ -40,7 +42,7 @@ def generate_command(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the editors' JSON Schemas, the function reference and the AsyncAPI document of this repository."""
+    """Write the editors' JSON Schemas, the reference pages and the AsyncAPI document of this repository."""
     behind = list(drift())
     if not check:
         for file, text in generated().items():
@@ -84,6 +86,7 @@ def generated() -> dict[str, str]:
     texts = {f"schemas/connector/{name}.schema.json": _json(found) for name, found in schemas.items()}
     return texts | {
         "docs/mapping-functions.md": function_page(),
+        "docs/national-fields.md": field_page(),
         "docs/asyncapi.yaml": asyncapi_text(definitions, avro),
     }
 

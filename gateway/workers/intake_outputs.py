@@ -6,7 +6,8 @@ Hot path: plain dicts and tuples on purpose.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from gateway.edges.batches import UNREADABLE
 from gateway.edges.kafka import Output
@@ -17,6 +18,8 @@ from gateway.intake.drift import Drift
 from gateway.intake.given import NOTHING, Given
 from gateway.intake.outcome import Claim
 from gateway.national import codec
+from gateway.national.writer import MISFITS
+from gateway.national.writer_mapped import Ids, Place, Spot, mapped_value, place
 from gateway.record import (
     H_CONTENT_HASH,
     H_CONTENT_TYPE,
@@ -32,6 +35,7 @@ from gateway.record import (
     MAPPED_TOPIC,
     TYPE_MAPPED,
     Headers,
+    Op,
     Position,
     State,
     event_id,
@@ -42,7 +46,11 @@ from gateway.record import (
     vendor_topic,
 )
 
-AVRO: Final = b"application/avro"
+SPEC_HEADER: Final = (H_SPEC, b"1.0")
+TYPE_HEADER: Final = (H_TYPE, TYPE_MAPPED.encode())
+CONTENT_TYPE_HEADER: Final = (H_CONTENT_TYPE, b"application/avro")
+OP_HEADERS: Final = {op: (H_OP, op.value.encode()) for op in Op}
+NO_EVIDENCE: Final = codec.encode_evidence(None)
 ALL_ITEMS: Final = "*"
 MAX_CE_ID: Final = 200
 TRACEPARENT: Final = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -57,7 +65,14 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
+class _Sent:
+    """What all outputs from one partition of a connector share."""
+
+    place: Place
+    source_header: tuple[str, bytes]
+
+
+class _Message(NamedTuple):
     """The vendor's message while its items are turned into outputs."""
 
     connector: Connector
@@ -66,6 +81,7 @@ class _Message:
     vendor_event_id: str | None
     trace: str | None
     at_ms: int
+    sent: _Sent
 
     def source(self, index: int) -> dict[str, Any]:
         """The place of item *index*, as Avro's Source."""
@@ -119,26 +135,43 @@ def _refused(message: _Message, problems: tuple[Problem, ...], envelope: Envelop
 
 
 def _message(connector: Connector, record: Record, at_ms: int) -> _Message:
-    sent = {key: value for key, value in record.headers if key in (H_EVENT_ID, H_TRACEPARENT) and value is not None}
+    topic, partition = record.topic, record.partition
+    event = trace = None
+    for key, value in record.headers:
+        if value is not None:
+            if key == H_EVENT_ID:
+                event = value
+            elif key == H_TRACEPARENT:
+                trace = value
     return _Message(
         connector,
         record,
-        Position(record.topic, record.partition, record.offset),
-        _reference(sent.get(H_EVENT_ID)),
-        _trace(sent.get(H_TRACEPARENT)),
+        Position(topic, partition, record.offset),
+        _reference(event) if event else None,
+        _trace(trace) if trace else None,
         at_ms,
+        _sent(connector.vendor, connector.name, connector.mapping_version, topic, partition),
     )
 
 
-def _reference(value: bytes | None) -> str | None:
+@lru_cache(maxsize=4_096)
+def _sent(vendor: str, name: str, mapping_version: str, topic: str, partition: int) -> _Sent:
+    return _Sent(place(vendor, f"{name}@{mapping_version}", topic, partition), _source_header(vendor))
+
+
+def _source_header(vendor: str) -> tuple[str, bytes]:
+    return H_SOURCE, f"/vendors/{vendor}".encode()
+
+
+def _reference(value: bytes) -> str | None:
     """The vendor's own event id, printable and bounded: it goes into receipts and the ledger."""
-    text = "".join(c for c in value.decode("utf-8", "replace") if c.isprintable()) if value else ""
+    text = "".join(c for c in value.decode("utf-8", "replace") if c.isprintable())
     return text[:MAX_CE_ID] or None
 
 
-def _trace(value: bytes | None) -> str | None:
+def _trace(value: bytes) -> str | None:
     """A W3C traceparent; anything else is no trace and must not get into our headers (design rule 8)."""
-    return value.decode("ascii") if value and TRACEPARENT.fullmatch(value) else None
+    return value.decode("ascii") if TRACEPARENT.fullmatch(value) else None
 
 
 def _output(message: _Message, item: Item, envelope: Envelope) -> Output:
@@ -152,15 +185,46 @@ def _output(message: _Message, item: Item, envelope: Envelope) -> Output:
 def _mapped(message: _Message, item: Mapped, envelope: Envelope) -> Output:
     event = event_id(message.position, item.index)
     body = codec.encode_body(item.body) if item.encoded is None else item.encoded
-    digest = codec.content_hash(body)
     lane = lane_token(envelope.lane_key, item.pupil_code)
-    vendor = message.connector.vendor
-    head = {
-        "event_id": event,
+    trace = message.trace or trace_of(event)
+    ids = Ids(
+        event.encode(), item.record_id.encode(), lane_text(lane).encode(), codec.content_hash(body).encode(),
+        trace.encode(),
+    )  # fmt: skip
+    evidence = NO_EVIDENCE if item.evidence is None else codec.encode_evidence(item.evidence)
+    sent = message.sent
+    spot = Spot(message.position.offset, message.record.timestamp, message.vendor_event_id)
+    try:
+        value = mapped_value(sent.place, spot, ids, item, body, evidence)
+    except MISFITS:
+        value = None
+    if value is None:  # the codec decides and words the error, with nothing chained that quotes a value
+        value = codec.encode_mapped(_head(message, item, ids), body, evidence)
+    headers = [
+        SPEC_HEADER,
+        (H_EVENT_ID, ids.event),
+        sent.source_header,
+        TYPE_HEADER,
+        CONTENT_TYPE_HEADER,
+        (H_TRACEPARENT, ids.trace),
+        (H_RECORD_ID, ids.record),
+        (H_CONTENT_HASH, ids.content_hash),
+        (H_LANE, ids.lane),
+        OP_HEADERS[item.event_type],
+        _year_header(item.school_year),
+    ]
+    return Output(MAPPED_TOPIC, slot_of(lane, envelope.slots), ids.record, value, headers)
+
+
+def _head(message: _Message, item: Mapped, ids: Ids) -> dict[str, Any]:
+    """The MappedHead of *item* as the codec takes it."""
+    connector = message.connector
+    return {
+        "event_id": ids.event.decode(),
         "record_id": item.record_id,
-        "lane": lane_text(lane),
-        "vendor": vendor,
-        "connector": f"{message.connector.name}@{message.connector.mapping_version}",
+        "lane": ids.lane.decode(),
+        "vendor": connector.vendor,
+        "connector": f"{connector.name}@{connector.mapping_version}",
         "vendor_ref": item.vendor_ref,
         "vendor_event_id": message.vendor_event_id,
         "event_type": str(item.event_type),
@@ -171,20 +235,18 @@ def _mapped(message: _Message, item: Mapped, envelope: Envelope) -> Output:
         "grade": item.grade,
         "occurred_at": item.occurred_at_ms,
         "source": message.source(item.index),
-        "content_hash": digest,
+        "content_hash": ids.content_hash.decode(),
         "claim": _claim(item.claim),
         "holds": _findings(item.holds),
         "warnings": _findings(item.warnings),
         "cause": None,
-        "traceparent": message.trace or trace_of(event),
+        "traceparent": ids.trace.decode(),
     }
-    return Output(
-        MAPPED_TOPIC,
-        slot_of(lane, envelope.slots),
-        item.record_id.encode(),
-        codec.encode_mapped(head, body, codec.encode_evidence(item.evidence)),
-        mapped_headers(head),
-    )
+
+
+@lru_cache(maxsize=256)
+def _year_header(school_year: str) -> tuple[str, bytes]:
+    return H_SCHOOL_YEAR, school_year.encode()
 
 
 def trace_of(event: str) -> str:
@@ -196,11 +258,11 @@ def trace_of(event: str) -> str:
 def mapped_headers(head: dict[str, Any]) -> Headers:
     """The headers of gateway.mapped for a MappedHead: enough to route without decoding."""
     return [
-        (H_SPEC, b"1.0"),
+        SPEC_HEADER,
         (H_EVENT_ID, head["event_id"].encode()),
-        (H_SOURCE, f"/vendors/{head['vendor']}".encode()),
-        (H_TYPE, TYPE_MAPPED.encode()),
-        (H_CONTENT_TYPE, AVRO),
+        _source_header(head["vendor"]),
+        TYPE_HEADER,
+        CONTENT_TYPE_HEADER,
         (H_TRACEPARENT, head["traceparent"].encode()),
         (H_RECORD_ID, head["record_id"].encode()),
         (H_CONTENT_HASH, head["content_hash"].encode()),

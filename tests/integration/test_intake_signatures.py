@@ -105,7 +105,8 @@ async def test_documents_are_verified_before_they_are_mapped(config: Config) -> 
 
     holds = [{(hold["code"], hold["field"], hold["rule"]) for hold in record["head"]["holds"]} for record in found]
     tampered = {("DQ-42", f"signature.{role}", "tampered") for role in SCHOOL}
-    assert holds == [set(), set(), tampered, tampered]
+    innermost = {("DQ-42", "signature.homeroom", "tampered")}
+    assert holds == [set(), set(), innermost, tampered]
     assert [record["evidence"]["content"] for record in found] == sent
 
 

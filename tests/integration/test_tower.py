@@ -32,7 +32,15 @@ from gateway.edges.ledger import Pool
 from gateway.edges.tower_ledger import Rejection
 from gateway.national import codec
 from gateway.quarantine.fates import Fate, fates, instant
-from gateway.record import DRIFT_TOPIC, FINAL_STATES, QUARANTINE_TOPIC, Position, receipt_partition, vendor_topic
+from gateway.record import (
+    DRIFT_TOPIC,
+    FINAL_STATES,
+    MARKS_TOPIC,
+    QUARANTINE_TOPIC,
+    Position,
+    receipt_partition,
+    vendor_topic,
+)
 from gateway.workers.tower import Projector, run_tower
 from tests.fakes.receipts import event, receipt, source
 
@@ -271,7 +279,7 @@ async def vendor(config: Config, prefix: str) -> str:
     roomy = {"max.message.bytes": str(9 * 1024 * 1024)}
     names = [vendor_topic(prefix, "receipts"), vendor_topic(prefix, "rejected")]
     await admin.create_topics([NewTopic(name, SLOTS, 1, topic_configs=roomy) for name in names])
-    missing = {QUARANTINE_TOPIC, DRIFT_TOPIC} - set(await admin.list_topics())
+    missing = {QUARANTINE_TOPIC, DRIFT_TOPIC, MARKS_TOPIC} - set(await admin.list_topics())
     await admin.create_topics([NewTopic(name, SLOTS, 1, topic_configs=roomy) for name in missing])
     await admin.close()
     return prefix

@@ -74,6 +74,52 @@ def test_the_list_of_the_portal_approves(tmp_path: Path) -> None:
     assert judged(tmp_path) == {"not_approved"}
 
 
+def test_a_folder_says_who_issues_seals(tmp_path: Path) -> None:
+    strange = authority("Mẫu Cấp Con Dấu", root())
+    seals = store(tmp_path) / "seal"
+    seals.mkdir()
+    (seals / "a.pem").write_bytes(strange.pem)
+    assert verdicts(tmp_path) == {"signature.school_seal": "untrusted"}
+
+    (seals / "b.pem").write_bytes(intermediate().pem)
+    (seals / "README.md").write_text("VGCA")
+    assert verdicts(tmp_path) == {}
+
+
+def test_authorities_of_one_role_need_not_stand_twice(tmp_path: Path) -> None:
+    for name in ("seal", "persons"):
+        store(tmp_path / name)
+
+    assert verdicts(tmp_path) == {}
+
+
+def test_a_folder_says_which_certificates_of_persons_are_approved(tmp_path: Path) -> None:
+    persons = store(tmp_path) / "persons"
+    persons.mkdir()
+    teacher = signers()[Role.SUBJECT_TEACHER].certificate.fingerprint(hashes.SHA256()).hex()
+    (persons / "approved.txt").write_text(teacher)
+
+    assert verdicts(tmp_path) == {"signature.homeroom": "not_approved", "signature.leader": "not_approved"}
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    bare = {role: enclosing(signer) for role, signer in signers().items()}
+    trust = TrustBook(load_trust(folder).store())
+    return {p.field: p.rule for p in findings(sign_record(document(), bare), ALL, trust, RECEIVED)}
+
+
+def test_a_role_folder_says_something_about_its_role(tmp_path: Path) -> None:
+    (store(tmp_path) / "seal").mkdir()
+    (tmp_path / "seals").mkdir()
+    (tmp_path / "persons").mkdir()
+    (tmp_path / "persons" / "a.pem").write_bytes(b"-----BEGIN")
+    told = faults(tmp_path)
+
+    assert "seal:0: holds neither a certificate of an authority nor approved.txt" in told
+    assert "seals:0: is no certificate" in told
+    assert "a.pem:0: cannot be read as PEM or DER" in told
+
+
 def test_every_fault_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     (tmp_path / "b.cer").write_bytes(b"\x00")

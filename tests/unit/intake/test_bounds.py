@@ -97,8 +97,9 @@ def test_a_vendor_reference_over_its_width_is_rejected_and_not_carried(event: st
 
 
 def test_a_vendor_reference_is_cleaned_like_other_texts() -> None:
-    assert mapped(row(**{REFERENCE: " a\x00\x07b\u200b\tc "})).vendor_ref == "ab c"
-    assert mapped(row(**{REFERENCE: "x" * HEAD_TEXT + "\x00"})).vendor_ref == "x" * HEAD_TEXT
+    assert mapped(row(**{REFERENCE: " a\x07b\u200b\tc "})).vendor_ref == "ab c"
+    assert mapped(row(**{REFERENCE: "x" * HEAD_TEXT + "\x07"})).vendor_ref == "x" * HEAD_TEXT
+    assert codes(rejected(row(**{REFERENCE: "a\x00"}))) == ["DQ-45:vendor_ref"]
 
 
 def test_a_long_reason_is_taken_and_one_over_its_width_rejected_but_never_cut() -> None:

@@ -127,7 +127,7 @@ def test_a_message_may_be_a_list_of_events_or_one_event() -> None:
     odd = smas().process(json_of([event(7), 5]), PLACE, PUBLISHED_MS)
 
     assert [len(items_of(outcome)) for outcome in (both, one, odd)] == [2, 1, 2]
-    assert items_of(odd)[1] == Rejected(1, (Problem("DQ-45"),), None, None)
+    assert items_of(odd)[1] == Rejected(1, (Problem("DQ-45", "message", "not_an_object"),), None, None)
 
 
 def test_a_required_field_of_the_event_is_missed() -> None:

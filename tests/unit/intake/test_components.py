@@ -99,7 +99,7 @@ def test_an_unknown_option_is_a_fault(changed: Copy) -> None:
 
 
 def test_a_missing_level_is_told_once() -> None:
-    """DQ-36 for a level that is due unless the pupil is not assessed, DQ-33 for one that always is; never both."""
+    """DQ-36 for each level that is due (SR-12), and not DQ-33 besides."""
     found = codes(rejected(row(1, ket_qua_hoc_tap="", ket_qua_ren_luyen="")))
 
-    assert found == ["DQ-33:conduct_result_year", "DQ-36:study_result_year"]
+    assert found == ["DQ-36:study_result_year", "DQ-36:conduct_result_year"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.edges.connector_files import load_connectors
-from gateway.errors import Problem
+from gateway.errors import Problem, catalogue, describe
 from gateway.intake import Duplicate, Items, Mapped, Rejected, RejectedWhole
 from gateway.intake.documents_embedded import INLINE_BYTES
 from gateway.national import codec
@@ -107,7 +107,7 @@ def test_authority_ends_with_its_last_day() -> None:
     after = row(ma_truong="38999511", nam_hoc="2023-2024", thoi_gian_cap_nhat="2025-01-01T00:00:00")
 
     assert isinstance(items(before)[0], Mapped)
-    assert codes(rejected(after)) == ["DQ-28:school_code"]
+    assert codes(rejected(after)) == ["DQ-28:school_code", "DQ-51:updated_at"]
 
 
 def test_a_record_without_pupil_code_is_rejected_without_record_id() -> None:
@@ -222,17 +222,64 @@ def test_what_cannot_be_read_is_rejected_whole(value: bytes) -> None:
 
     match outcome:
         case RejectedWhole(problems):
-            assert problems == (Problem("DQ-45"),)
+            (problem,) = problems
+            assert (problem.code, problem.field) == ("DQ-45", "message")
+            assert describe(problem).fix_en != catalogue()["DQ-45"].fix_en
         case Items(found):
             assert all(isinstance(item, Rejected) for item in found)
 
 
-def test_a_repeated_json_name_counts_with_its_last_value() -> None:
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"\xef\xbb\xbf", "empty"),
+        (b'{"rows": [{"toan": "8', "truncated"),
+        (b'{"rows": [{"toan": "8,5"', "truncated"),
+        (b'{"rows": [{"len_lop": tru', "truncated"),
+        (b'{"rows": [{"toan" "8,5"}]}   ', "syntax"),
+        (b"<HOC_BA/>                    ", "syntax"),
+        (b'{"rows": [{"toan": 8, "toan": 9}]}', "duplicate_name"),
+        (b'{"rows": [{"toan": NaN}]}', "not_a_number"),
+        (b'{"rows": [{"toan": -Infinity}]}', "not_a_number"),
+        (b'{"rows": null}', "no_items"),
+        (b'{"rows": []}', "no_items"),
+        (b'{"rows": 5}', "no_items"),
+        (b"{}", "no_items"),
+        (b"5", "not_an_object"),
+        (b"null", "not_an_object"),
+        (b'"x"', "not_an_object"),
+        (b"[" * 100_000, "too_deep"),
+        (b"\xff\xd8\xff\xe0", "encoding"),
+    ],
+)
+def test_an_unreadable_message_says_what_is_wrong_with_it(value: bytes, kind: str) -> None:
+    assert vnedu().process(value, PLACE, PUBLISHED_MS) == RejectedWhole((Problem("DQ-45", "message", kind),))
+
+
+def test_every_kind_of_an_unreadable_message_has_its_own_text() -> None:
+    kinds = [variant.rule for variant in catalogue()["DQ-45"].variants if variant.rule]
+
+    assert set(kinds) == {
+        "empty", "truncated", "syntax", "duplicate_name", "not_a_number", "no_items", "not_an_object",
+        "several_records", "too_deep", "encoding",
+    }  # fmt: skip
+    assert len({describe(Problem("DQ-45", "message", kind)).fix_vi for kind in kinds}) == len(kinds)
+    assert "structure" in describe(Problem("DQ-45", "full_name")).fix_en
+
+
+def test_an_item_that_is_no_object_is_refused_alone() -> None:
+    outcome = vnedu().process(b'{"rows": [5]}', PLACE, PUBLISHED_MS)
+
+    assert outcome == Items((Rejected(0, (Problem("DQ-45", "message", "not_an_object"),), None, None),), {})
+
+
+def test_a_repeated_json_name_refuses_the_message() -> None:
     text = vnedu_message([row()]).decode().replace('"toan":', '"toan":"85","toan":', 1)
     outcome = vnedu().process(text.encode(), PLACE, PUBLISHED_MS)
 
-    assert isinstance(outcome, Items)
-    assert isinstance(outcome.items[0], Mapped)
+    assert outcome == RejectedWhole((Problem("DQ-45", "message", "duplicate_name"),))
 
 
 def test_over_the_connector_s_limit_is_rejected_whole() -> None:
@@ -247,10 +294,11 @@ ENTITY = '<!DOCTYPE HOC_BA [<!ENTITY a "x">]>'
 @pytest.mark.parametrize(
     ("value", "code"),
     [
-        (b"", "DQ-45"),
-        (b"<a", "DQ-45"),
-        (b"<a/>", "DQ-45"),
-        (b"<a>&b;</a>", "DQ-45"),
+        (b"", "DQ-45 empty"),
+        (b"<a", "DQ-45 truncated"),
+        (b"{}", "DQ-45 syntax"),
+        (b"<a/>", "DQ-45 syntax"),
+        (b"<a>&b;</a>", "DQ-45 syntax"),
         (f"{ENTITY}<HOC_BA>&a;</HOC_BA>".encode(), "DQ-44"),
         (f'<?xml version="1.0" encoding="UTF-16"?>{ENTITY}<HOC_BA>&a;</HOC_BA>'.encode("utf-16"), "DQ-44"),
         (b'<!DOCTYPE a SYSTEM "file:///etc/hostname"><a/>', "DQ-44"),
@@ -259,7 +307,9 @@ ENTITY = '<!DOCTYPE HOC_BA [<!ENTITY a "x">]>'
     ],
 )
 def test_hostile_or_broken_xml_is_rejected_whole(value: bytes, code: str) -> None:
-    assert xml().process(value, PLACE, PUBLISHED_MS) == RejectedWhole((Problem(code),))
+    code, _, kind = code.partition(" ")
+
+    assert xml().process(value, PLACE, PUBLISHED_MS) == RejectedWhole((Problem(code, "message" if kind else "", kind),))
 
 
 def test_a_repeated_id_that_nothing_refers_to_is_harmless() -> None:
@@ -273,7 +323,9 @@ def test_two_records_in_one_signed_document_are_refused() -> None:
     inner = text[text.index("<THONG_TIN_HOC_BA") : text.index("</THONG_TIN_HOC_BA>") + len("</THONG_TIN_HOC_BA>")]
     doubled = text.replace(inner, inner + inner.replace('Id="thongtinhocba"', ""))
 
-    assert xml().process(doubled.encode(), PLACE, PUBLISHED_MS) == RejectedWhole((Problem("DQ-45"),))
+    assert xml().process(doubled.encode(), PLACE, PUBLISHED_MS) == RejectedWhole(
+        (Problem("DQ-45", "message", "several_records"),)
+    )
 
 
 def test_an_identical_copy_is_a_duplicate_of_the_first() -> None:

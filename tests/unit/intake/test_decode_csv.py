@@ -161,6 +161,101 @@ def test_any_text_is_a_sheet_or_refused(text: str) -> None:
         assert all(isinstance(item, dict | Problem) for item in sheet["rows"])  # type: ignore[attr-defined]
 
 
+VENDOR = LAYOUT.replace("  ten: [Họ tên, Họ và tên]\n", "  ten: [Họ tên, Họ và tên]\n  sinh: Ngày sinh\n").replace(
+    "required: [ma, ten]", "required: [ma, ten, sinh]"
+)
+WIDE = "TT;Lớp;Mã HS;Họ tên;Ngày sinh;Toán;\n;;;;;Mức đạt được;Điểm KTĐK\n"
+
+
+def names(text: str) -> list[str | Problem]:
+    """The names of the items, or why an item is refused."""
+    sheet = decode_csv(WIDE + text, layout(VENDOR))
+    assert isinstance(sheet, dict)
+    found: Any = sheet["rows"]
+    return [item if isinstance(item, Problem) else item["ten"] for item in found]
+
+
+FULL = "1;1A;2499990501;Mẫu An;1/1/2018;T;9\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Tống Thị Mẫu An", "Công Mẫu An", "Kỷ Thị Mẫu", "Danh Sạch Mẫu", "Ngay Mẫu", "Trung Bình Mẫu", "Duyệt Mẫu An",
+     "Lợp Thị Mẫu", "Ký Mẫu An", "Tổng Mẫu An", "Công", "Trường"],
+)  # fmt: skip
+@pytest.mark.parametrize("before", [FULL, FULL + "Tổng số: 1;;;;;;\n"])
+def test_a_pupil_whose_name_begins_like_a_total_is_a_pupil(name: str, before: str) -> None:
+    assert names(before + f";;;{name};2/2/2018;T;9\n")[1:] == [name]
+    assert names(before + f";;;{name};2/2/2018;;\n")[1:] == [name]
+
+
+def test_a_pupil_of_whom_only_the_name_is_there_is_an_item() -> None:
+    assert names(FULL + ";;;Lê Thị Mẫu;;;\n")[1:] == ["Lê Thị Mẫu"]
+    assert names(FULL + "Tổng số: 1\n2;1A;;Lê Mẫu;;;\n")[1:] == ["Lê Mẫu"]
+
+
+@pytest.mark.parametrize(
+    "aside",
+    ["Tổng;;;;;12;\n", ";;;TỔNG SỐ;30;;\n", ";;;Ngày 30 tháng 5 năm 2026;;;\n", ";;;Ký tên;;;\n",
+     ";;Tổng cộng: 30;;;;\n",
+     "Tỷ lệ: 90%;;;;;;\n", ";;;Sĩ số: 30;;;\n", ";;;Người lập biểu;;Hiệu trưởng;\n;;;Mẫu Thị Ký;;Mẫu Văn Trưởng;\n"],
+)  # fmt: skip
+def test_a_total_or_a_signature_is_none(aside: str) -> None:
+    assert names(FULL + aside) == ["Mẫu An"]
+
+
+HEAD = "Năm học: 2025-2026;Trường: 24999301\n"
+
+
+@pytest.mark.parametrize(
+    ("again", "field"),
+    [
+        ("Năm học: 2024-2025\n", "nam_hoc"),
+        ("Năm học: 2025-2026;Trường: 24999302\n", "truong"),
+        ("Trường;24999302\n", "truong"),
+        (";;Mã trường: 24999302\n", "truong"),
+        ("TRƯỜNG MẪU;;;Năm học: 2024-2025\n", "nam_hoc"),
+        ("Năm học;2025-2026;Mã trường;24999302\n", "truong"),
+    ],
+)
+@pytest.mark.parametrize("head", [WIDE, "LỚP 1B\n", "LỚP 1B\n" + WIDE, ""])
+def test_lines_below_other_labels_are_not_taken_under_those_of_the_first(again: str, field: str, head: str) -> None:
+    second = "2;;2499990502;Mẫu Bé;1/1/2018;T;9\n"
+    sheet = decode_csv(HEAD + WIDE + FULL + again + head + second + HEAD + WIDE + second, layout(VENDOR))
+
+    assert isinstance(sheet, dict)
+    found: Any = sheet["rows"]
+    assert [item if isinstance(item, Problem) else item["ten"] for item in found] == [
+        "Mẫu An", Problem("DQ-27", field), "Mẫu Bé",
+    ]  # fmt: skip
+
+
+def test_the_same_labels_again_change_nothing() -> None:
+    assert names(FULL) == ["Mẫu An"]
+    sheet: Any = decode_csv(HEAD + WIDE + FULL + HEAD.upper() + WIDE + FULL, layout(VENDOR))
+
+    assert [item["ten"] for item in sheet["rows"]] == ["Mẫu An", "Mẫu An"]
+
+
+def test_a_label_that_the_first_block_lacks_refuses_the_second() -> None:
+    sheet: Any = decode_csv(WIDE + FULL + HEAD + WIDE + FULL, layout(VENDOR))
+
+    assert [isinstance(item, Problem) for item in sheet["rows"]] == [False, True]
+
+
+def test_a_pupils_remark_is_no_label() -> None:
+    remark = "2;1A;2499990502;Mẫu Bé;1/1/2018;Năm học: 2020-2021;9\n;;;Mẫu Tí;1/1/2018;Trường: x;9\n"
+    sheet: Any = decode_csv(HEAD + WIDE + FULL + remark + FULL, layout(VENDOR))
+
+    assert [item["ten"] for item in sheet["rows"]] == ["Mẫu An", "Mẫu Bé", "Mẫu Tí", "Mẫu An"]
+
+
+def test_a_nul_stays_for_the_field_to_be_refused() -> None:
+    sheet: Any = decode_csv(WIDE + "1;1A;2499990501;Mẫu\0 An;1/1/2018;T;9\n", layout(VENDOR))
+
+    assert sheet["rows"][0]["ten"] == "Mẫu\0 An"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

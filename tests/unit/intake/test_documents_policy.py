@@ -1,5 +1,6 @@
 """A connector says who must have signed, and what becomes of a record that is not well signed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from gateway.intake import Connector, Items, Mapped
 from gateway.intake.connector import compile_connector
 from gateway.intake.documents import Policy
 from gateway.intake.documents_layout import Role
+from gateway.intake.documents_policy import check_signatures
 from gateway.intake.dry_run import dry_run
 from gateway.intake.given import Given
+from gateway.intake.language import ConnectorFaults, Rule, read_definition
 from gateway.ops.cli import app
 from gateway.sandbox.payloads import hocba_xml
 from gateway.sandbox.signing import sign_record
@@ -92,6 +95,93 @@ def test_faults_of_the_policy_are_named(changes: list[tuple[str, str, str]], say
     assert any(says in fault for fault in faults_of(*changes, name="hocba_xml_primary"))
 
 
+OUTSIDE = "$.PHAT_HANH_HOC_BA.X"
+REQUIRED = ("connector.yaml", "signatures: warn", "signatures: require")
+NAME = "  full_name: HOC_SINH.HO_VA_TEN\n"
+READS_UNSIGNED = {
+    "another rule of a list": (
+        NAME,
+        f"  full_name: [{{from: HOC_SINH.A, when: {{present: HOC_SINH.A}}}}, {{from: {OUTSIDE}}}]\n",
+    ),
+    "a condition": (NAME, f"  full_name: {{from: HOC_SINH.HO_VA_TEN, default: x, when: {{present: {OUTSIDE}}}}}\n"),
+    "a condition in a list": (
+        NAME,
+        f"  full_name: [{{from: HOC_SINH.A, when: {{from: {OUTSIDE}, in: [x]}}}}, {{from: HOC_SINH.HO_VA_TEN}}]\n",
+    ),
+    "a choice by key": (NAME, "  full_name: $.PHAT_HANH_HOC_BA[LOAI=1].X\n"),
+    "the rows": ("  path: DIEM_TONG_KET\n", f"  path: {OUTSIDE}\n"),
+    "a condition of rows": ("  path: DIEM_TONG_KET\n", f"  path: DIEM_TONG_KET\n  when: {{present: {OUTSIDE}}}\n"),
+    "words in braces": (
+        "  path: QUA_TRINH_HOC_TAP.NAM\n  rules:\n    school_year: {from: NAM_HOC,",
+        f"  each: [{{where: {OUTSIDE}}}]\n  rules:\n    school_year: {{from: '{{where}}',",
+    ),
+    "an expectation": ("subjects:\n", f"expect: [{{from: {OUTSIDE}, in: [x], code: DQ-40, field: a}}]\nsubjects:\n"),
+    "a list in a list": (
+        NAME,
+        f"  full_name: [{{from: A, when: {{present: A}}}}, [{{from: B, when: {{present: B}}}}, {{from: {OUTSIDE}}}]]\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("place", READS_UNSIGNED)
+def test_nothing_unsigned_is_read_from_any_place(place: str) -> None:
+    before, after = READS_UNSIGNED[place]
+    files = files_with("hocba_xml_thcs", REQUIRED)
+    (name,) = [name for name, text in files.items() if before in text]
+    files[name] = files[name].replace(before, after, 1)
+
+    assert any("stands outside DU_LIEU_HOC_BA, so nobody has signed it" in fault for fault in all_faults(files))
+
+
+@pytest.mark.parametrize("section", ["event", "facts", "results"])
+def test_every_section_is_looked_at(section: str) -> None:
+    definition = read_definition(files_with("hocba_xml_thcs", REQUIRED))
+    unsigned = {section: {"x": Rule(definition.profile.node, paths=(OUTSIDE,))}}
+    definition = replace(definition, sections={**definition.sections, **unsigned})
+    check_signatures(definition)
+
+    assert any("stands outside" in str(fault) for fault in definition.faults.found)
+
+
+@pytest.mark.parametrize(
+    ("signers", "says"),
+    [
+        ("[subject_teacher]", "subject teachers sign their rows only"),
+        ("[homeroom]", "$.DU_LIEU_HOC_BA.X stands outside DU_LIEU_HOC_BA.THONG_TIN_HOC_BA, so nobody has signed it"),
+        ("[leader]", ""),
+        ("[school_seal, leader]", ""),
+    ],
+)
+def test_who_signs_decides_what_is_signed(signers: str, says: str) -> None:
+    require = ("connector.yaml", "signatures: warn", f"signatures: require\nsigners: {signers}")
+    name = ("record.yaml", NAME, "  full_name: $.DU_LIEU_HOC_BA.X\n")
+    faults = all_faults(files_with("hocba_xml_thcs", require, name))
+
+    assert any(says in fault for fault in faults) if says else faults == []
+
+
+def test_what_is_signed_may_be_read_by_its_whole_path() -> None:
+    rows = ("rows.yaml", "  path: DIEM_TONG_KET\n", "  path: $.DU_LIEU_HOC_BA.THONG_TIN_HOC_BA.DIEM_TONG_KET\n")
+
+    assert all_faults(files_with("hocba_xml_thcs", REQUIRED, rows)) == []
+
+
+def test_where_teachers_must_sign_only_their_rows_are_subjects() -> None:
+    faults = all_faults(
+        files_with("hocba_xml_thcs", REQUIRED, ("rows.yaml", "  path: DIEM_TONG_KET\n", "  path: MON\n"))
+    )
+
+    assert any("subject teachers sign DIEM_TONG_KET, not MON" in fault for fault in faults)
+
+
+def all_faults(files: dict[str, str]) -> list[str]:
+    try:
+        compile_connector(files)
+    except ConnectorFaults as faults:
+        return [str(fault) for fault in faults.faults]
+    return []
+
+
 def test_only_xml_documents_can_be_verified() -> None:
     faults = faults_of(("connector.yaml", "signatures: ignore", "signatures: require"))
 
@@ -110,7 +200,7 @@ def test_a_dry_run_with_a_trust_store_shows_the_verdicts() -> None:
     assert outcome_of(signed) == ("accepted", [])
     assert outcome_of(signed.replace(b"<CAN_NANG>", b"<CAN_NANG>1")) == (
         "parked",
-        [f"signature.{role}: tampered park" for role in SCHOOL],
+        ["signature.homeroom: tampered park"],
     )
     assert outcome_of(value, "warn") == (
         "accepted_with_warning",

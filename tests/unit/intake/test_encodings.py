@@ -107,7 +107,35 @@ def test_undeclared_bytes_are_recognised(value: bytes, guess: str) -> None:
 
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"\xff\x00\xfe", b"\x80\x81\x82", "Zoë Müller, José".encode("latin-1")])
 def test_bytes_nobody_knows_are_unreadable(value: bytes) -> None:
-    assert undeclared(value) == Problem("DQ-45")
+    assert undeclared(value) == Problem("DQ-45", "message", "encoding")
+
+
+LONG = (NAMES + "\n") * 5
+
+
+@pytest.mark.parametrize("place", [10, 40, 100, 150])
+@pytest.mark.parametrize("bad", [b"\xff", b"\xc9", b"\xd4n", b"\x80\x80", b"\xe1\xba"])
+def test_a_bad_byte_in_good_utf_8_makes_it_no_legacy_text(place: int, bad: bytes) -> None:
+    start = LONG.encode().decode()[:place].encode()
+
+    assert undeclared(start + bad + LONG[place:].encode()) == Problem("DQ-45", "message", "encoding")
+    assert undeclared(start + bad + b" Nguy\xd4n Th\xde M\xc9u" + LONG[place:].encode()) == Problem(
+        "DQ-45", "message", "encoding"
+    )
+
+
+def twice(text: str) -> str:
+    """*text* in UTF-8 whose bytes were read as Windows-1252, as programs show it."""
+    return "".join(bytes([byte]).decode("cp1252") if byte not in UNDEFINED else chr(byte) for byte in text.encode())
+
+
+UNDEFINED = b"\x81\x8d\x8f\x90\x9d"
+
+
+@pytest.mark.parametrize("text", [NAMES, LONG, "Lớp 6A, Trường Mẫu", "Hà Mẫu"])
+def test_utf_8_encoded_twice_is_said_to_be_that(text: str) -> None:
+    assert disguised(twice(text).encode()) == Problem("DQ-02", "encoding[utf-8-twice]")
+    assert disguised(text.encode().decode("latin-1").encode()) == Problem("DQ-02", "encoding[utf-8-twice]")
 
 
 @pytest.mark.parametrize(("text", "guess"), [(VNI_AS_STORED, "vni"), (TCVN3_BYTES.decode("latin-1"), "tcvn3")])

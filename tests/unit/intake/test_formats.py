@@ -1,5 +1,9 @@
 """Formats and encodings through a whole connector: what a message as published becomes."""
 
+import json
+from typing import Literal
+from unicodedata import normalize
+
 import msgspec
 import pytest
 
@@ -162,14 +166,7 @@ def test_parts_of_a_name_are_joined() -> None:
 
 
 def test_a_lost_zero_is_put_back_with_a_warning_where_the_mapping_says_so() -> None:
-    connector = changed(
-        ("record.yaml", "pupil_code: {width: 10,", "pupil_code: {width: 10, pad: true,"),
-        (
-            "record.yaml",
-            "school_commune_code: truong_ma_xa",
-            "school_commune_code: {from: truong_ma_xa, via: [{code: {width: 5, pad: true}}]}",
-        ),
-    )
+    connector = changed(("record.yaml", "pupil_code: {width: 10,", "pupil_code: {width: 10, pad: true,"))
     value = vnedu_message([row(1, ma_hoc_sinh=199990202, truong_ma_xa="4.0")])
 
     item = connector.process(value, PLACE, PUBLISHED_MS)
@@ -230,3 +227,86 @@ def test_a_code_of_the_vendor_names_the_subject_by_then() -> None:
     assert isinstance(outcome, Items)
     found = [code for code in codes(outcome.items[0]) if code.startswith("DQ-30")]
     assert found == ["DQ-30:subjects[#1].subject_code"]
+
+
+def test_a_line_nested_too_deep_is_no_message_and_no_crash() -> None:
+    connector, _ = clean_avro()
+
+    found = dry_run(connector, "f.jsonl", b"[" * 20_000, PUBLISHED_MS)
+
+    assert [[problem["code"] for problem in one["problems"]] for one in found] == [["DQ-45"]]
+
+
+ACCENTED = ("mappings/record.yaml", "full_name: ho_ten", "full_name: họ_tên")
+
+
+@pytest.mark.parametrize("escaped", [False, True], ids=["as bytes", "escaped"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_of_a_field_is_found_however_its_letters_are_composed(
+    form: Literal["NFC", "NFD"], escaped: bool
+) -> None:
+    connector = compile_connector(files_with("vnedu_flat_thcs", ACCENTED))
+    given = row(1)
+    given[normalize(form, "họ_tên")] = given.pop("ho_ten")
+    message = json.dumps({"rows": [given]}, ensure_ascii=escaped).encode()
+
+    (item,) = connector.process(message, PLACE, PUBLISHED_MS).items  # type: ignore[union-attr]
+
+    assert isinstance(item, Mapped), item
+
+
+def test_two_names_that_differ_in_composition_only_are_one_name_twice() -> None:
+    message = json.dumps({"rows": [row(1, **{"ghi_chú": "a", normalize("NFD", "ghi_chú"): "b"})]}).encode()
+
+    assert vnedu().process(message, PLACE, PUBLISHED_MS) == RejectedWhole(
+        (Problem("DQ-45", "message", "duplicate_name"),)
+    )
+
+
+@pytest.mark.parametrize("field", ["ho_ten", "toan", "noi_o", "truong_ma_xa"])
+def test_a_nul_inside_a_text_is_refused_at_its_field(field: str) -> None:
+    given = row(1)
+    given[field] = f"{given[field]}\0"
+    found = vnedu().process(vnedu_message([given]), PLACE, PUBLISHED_MS)
+
+    assert isinstance(found, Items)
+    assert isinstance(found.items[0], Rejected)
+    assert [problem.code for problem in found.items[0].problems] == ["DQ-45"]
+
+
+@pytest.mark.parametrize(
+    ("field", "code"), [("toan", "DQ-11:"), ("khoi", "DQ-11:grade_code"), ("gioi_tinh", "DQ-17:gender")]
+)
+@pytest.mark.parametrize("clean_first", [True, False])
+def test_true_is_no_mark_no_grade_and_no_sex(field: str, code: str, clean_first: bool) -> None:
+    before = [row(1), row(2, toan=1, toan_hk1=1, toan_hk2=1, khoi=6)] if clean_first else []
+    found = vnedu().process(vnedu_message([*before, row(3, **{field: True})]), PLACE, PUBLISHED_MS)
+
+    assert isinstance(found, Items)
+    assert [one[: len(code)] for one in codes(found.items[-1])] == [code]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [("202605271500", "DQ-11"), ("hôm qua", "DQ-11"), ("31/02/2026", "DQ-14"), (True, "DQ-11")],
+)
+def test_a_time_that_cannot_be_read_is_refused_at_its_field(given: object, code: str) -> None:
+    found = vnedu().process(vnedu_message([row(1, thoi_gian_cap_nhat=given)]), PLACE, PUBLISHED_MS)
+
+    assert isinstance(found, Items)
+    assert codes(found.items[0]) == [f"{code}:updated_at"]
+
+
+@pytest.mark.parametrize("given", ["abcde", "799911", "7.9911", "-1"])
+def test_a_commune_code_has_five_digits(given: str) -> None:
+    found = vnedu().process(vnedu_message([row(1, truong_ma_xa=given)]), PLACE, PUBLISHED_MS)
+
+    assert isinstance(found, Items)
+    assert codes(found.items[0]) == ["DQ-11:school_commune_code"]
+
+
+def test_a_school_code_a_spreadsheet_has_touched_is_the_code() -> None:
+    given = row(1)
+    given["ma_truong"] += ".0"
+
+    assert flat_bodies(vnedu(), vnedu_message([given])) == flat_bodies(vnedu(), vnedu_message([row(1)]))

@@ -1,5 +1,7 @@
 """Every function of the mapping language does what its examples say; the catalogue knows each code it refuses with."""
 
+from decimal import Decimal
+
 import pytest
 
 from gateway.errors import catalogue
@@ -52,3 +54,68 @@ def test_clean_text_is_composed_and_has_single_spaces() -> None:
 )
 def test_folded_forms_agree_where_only_spelling_differs(one: str, other: str) -> None:
     assert folded(one) == folded(other)
+
+
+SECOND = 1_000
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ("20260527150000", "DQ-11"),
+        (202605271500, "DQ-11"),
+        ("2026052715000", "DQ-11"),
+        ("123456789", "DQ-11"),
+        ("99999999999", "DQ-11"),
+        ("9999999999", "DQ-14"),
+        ("9999999999999", "DQ-14"),
+        ("1000000000", 1_000_000_000 * SECOND),
+        ("1779868800.0", 1_779_868_800 * SECOND),
+        (Decimal("1779868800.5"), "DQ-11"),
+        ("2026-05-27 15:00:00 +07:00", 1_779_868_800_000),
+        ("2026-05-27T08:00:00.000Z", 1_779_868_800_000),
+        ("2026-05-27", 1_779_814_800_000),
+        ("2026-02-30", "DQ-14"),
+        ("2026-05-27T25:00:00", "DQ-14"),
+        ("31/02/2026", "DQ-14"),
+        ("27/05/2026 3:00 PM", "DQ-11"),
+        ("2026-W22-3", "DQ-11"),
+        ("27/05/2126", "DQ-14"),
+        ("27/05/1926", "DQ-14"),
+        ("x", "DQ-11"),
+    ],
+)
+def test_a_time_is_read_or_refused_never_guessed(given: object, code: object) -> None:
+    found = FUNCTIONS["instant"].factory()(given)
+
+    assert found == (Refusal(code) if isinstance(code, str) else code)
+
+
+@pytest.mark.parametrize("given", ["2014.0", Decimal("2014.0"), 2014, "2014-00-00"])
+def test_a_year_of_birth_a_spreadsheet_has_touched_is_a_year(given: object) -> None:
+    assert FUNCTIONS["birth_year"].factory(excel=True)(given) == "2014"
+    assert FUNCTIONS["birth_day"].factory(excel=True)(given) is None
+
+
+@pytest.mark.parametrize("given", ["1899", "2101", "0001-05", "05/9999", "0000-00-00", "31/12/1899", "0000"])
+def test_a_birth_outside_two_centuries_is_impossible(given: str) -> None:
+    assert FUNCTIONS["birth_day"].factory()(given) == Refusal("DQ-14")
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - {"blank", "nth", "date_parts"}))
+@pytest.mark.parametrize("value", [True, False])
+def test_a_yes_or_no_is_no_word_and_no_number(name: str, value: bool) -> None:
+    required: dict[str, dict[str, object]] = {
+        "subject_name": {"list": "subject_thcs"},
+        "letter": {"at": 1, "of": 1},
+        "code": {"width": 1},
+    }
+    found = FUNCTIONS[name].factory(**required.get(name, {}))(value)
+
+    assert found is None or isinstance(found, Refusal)
+
+
+@pytest.mark.parametrize("name", ["secondary_mark", "pupil_code", "identity_number", "text", "birth_day", "upper"])
+def test_a_nul_inside_a_text_is_refused_and_not_removed(name: str) -> None:
+    assert FUNCTIONS[name].factory()("8\0") == Refusal("DQ-45")

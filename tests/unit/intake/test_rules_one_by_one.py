@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import rulebook
+from gateway.errors import Problem, describe, rulebook
 from gateway.intake.rules_options import COUNT_OPTIONAL
 from gateway.intake.rules_primary import LATER
 from tests.unit.intake.bodies import STUDY, Body, findings, primary, secondary, told, with_marks, with_subject
@@ -129,6 +129,9 @@ AGAINST: list[tuple[str, Body, str]] = [
     ("SR-11", secondary() | {"grade_code": "10"}, "grade_code"),
     ("SR-11", secondary() | {"circular": "58"}, "circular"),
     ("SR-12", secondary(study_result_year=None), "study_result_year"),
+    ("SR-12", secondary(conduct_result_year=None), "conduct_result_year"),
+    ("SR-12", secondary(conduct_result_term1=None) | {"disability_not_assessed": True}, "conduct_result_term1"),
+    ("SR-12", secondary(conduct_result_year=None) | {"disability_not_assessed": True}, "conduct_result_year"),
 ]  # fmt: skip
 
 COMPONENTS = {
@@ -207,10 +210,49 @@ def test_a_level_with_a_missing_subject_is_judged_only_where_no_mark_could_save_
     low = with_marks(secondary(mark="5.0", **study("Đ")), s15="3.4")
     low["results"]["subjects"] = [row for row in low["results"]["subjects"] if row["subject_code"] != missing]
 
-    assert told(low) == [f"DQ-32:subjects[{missing}]", *(f"SR-4:{field}" for field in STUDY)]
+    assert told(low) == [f"not_computable:subjects[{missing}]", *(f"SR-4:{field}" for field in STUDY)]
     low["results"] |= study("CĐ")
     low["promoted"] = False
-    assert told(low) == [f"DQ-32:subjects[{missing}]"]
+    assert told(low) == [f"not_computable:subjects[{missing}]"]
+
+
+def test_a_person_reads_that_a_study_level_is_not_computable() -> None:
+    body = secondary()
+    body["results"]["subjects"] = [row for row in body["results"]["subjects"] if row["subject_code"] != "32"]
+    (problem,) = findings(body)
+
+    assert (problem.code, problem.field) == ("DQ-32", "subjects[32]")
+    assert "not computable" in describe(problem).fix_en
+    assert "không tính được" in describe(problem).fix_vi
+    assert "computable" not in describe(Problem("DQ-32", "subjects[90]")).fix_en  # primary has no study level
+
+
+@pytest.mark.parametrize(
+    ("marks", "found"),
+    [
+        ({"mark_term1": None}, ["not_computable:study_result_term1"]),
+        ({"mark_term1": None, "mark_term2": None}, [f"not_computable:{field}" for field in STUDY[:2]]),
+        ({"mark_term1": None, "mark_year": None}, ["not_computable:subjects[15]"]),  # says it already
+    ],
+)
+def test_a_level_of_a_term_with_a_missing_mark_is_not_computable(marks: Body, found: list[str]) -> None:
+    assert told(with_subject(secondary(), "15", **marks)) == found
+
+
+def test_levels_of_terms_without_any_marks_are_no_finding_of_every_pupil() -> None:
+    body = secondary()
+    for row in body["results"]["subjects"]:
+        row |= {"mark_term1": None, "mark_term2": None}
+
+    assert told(body) == []
+
+
+def test_nothing_is_said_of_the_level_beside_a_mark_of_another_kind() -> None:
+    body = with_subject(secondary(), "15", mark_year="CĐ")
+
+    assert told(body) == ["DQ-11:subjects[15].mark_year"]
+    assert told(with_subject(secondary(), "88", mark_year="3.0")) == ["DQ-11:subjects[88].mark_year"]
+    assert told(with_subject(secondary(), "15", mark_retest="CĐ")) == ["DQ-11:subjects[15].mark_retest"]
 
 
 def test_with_fewer_than_six_scored_subjects_no_level_is_computed() -> None:
@@ -224,9 +266,42 @@ def test_after_a_retest_nothing_is_said_of_what_cannot_be_computed() -> None:
     body = with_subject(with_marks(body, s15="3.0"), "15", mark_retest="5.0")
     body["results"]["subjects"] = [row for row in body["results"]["subjects"] if row["subject_code"] != "32"]
 
-    assert told(body) == ["DQ-32:subjects[32]", "SR-8:study_result_after_retest"]
+    assert told(body) == ["not_computable:subjects[32]", "SR-8:study_result_after_retest"]
     body = with_marks(body, s19="M", s05="M", s66="M", s27="M")
-    assert told(body) == ["DQ-32:subjects[32]"]
+    assert told(body) == ["not_computable:subjects[32]"]
+
+
+@pytest.mark.parametrize(
+    ("stated", "changes", "found"),
+    [
+        ("HTXS", {"02": {"periodic_test_mark": None}, "03": {"achievement_level": "C"}}, ["PR-1"]),
+        ("HTXS", {"02": {"periodic_test_mark": None}, "01": {"periodic_test_mark": "3"}}, ["PR-1"]),
+        ("HTT", {"02": {"periodic_test_mark": None}, "01": {"periodic_test_mark": "6"}}, ["PR-2"]),
+        ("HT", {"02": {"periodic_test_mark": None}, "03": {"achievement_level": "C"}}, ["PR-3"]),
+        ("CHT", {"02": {"periodic_test_mark": None}}, []),  # the missing test may be 4
+        ("HTT", {"02": {"periodic_test_mark": None}}, []),  # … or 7
+        ("HTXS", {"02": {"periodic_test_mark": None}}, []),
+        ("CHT", {"02": {"periodic_test_mark": None}, "03": {"achievement_level": "C"}}, []),
+    ],
+)
+def test_with_a_gap_a_result_above_what_the_rest_allows_is_noticed(
+    stated: str, changes: dict[str, Body], found: list[str]
+) -> None:
+    body = primary(overall_result=stated, grade_programme_completed=stated != "CHT")
+    body["promoted"] = stated != "CHT"
+    for code, fields in changes.items():
+        with_subject(body, code, **fields)
+
+    assert told(body) == [f"{rule}:overall_result" for rule in found]
+
+
+def test_a_missing_primary_subject_does_not_hide_a_quality_of_c() -> None:
+    body = primary(quality_honesty="C")
+    body["results"]["subjects"] = [row for row in body["results"]["subjects"] if row["subject_code"] != "90"]
+
+    assert told(body) == ["DQ-32:subjects[90]", "PR-1:overall_result"]
+    body["results"]["overall_result"] = "HTT"
+    assert told(body) == ["DQ-32:subjects[90]", "PR-2:overall_result"]
 
 
 def test_every_finding_of_a_primary_record_is_reported_at_once() -> None:

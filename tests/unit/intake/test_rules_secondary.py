@@ -79,6 +79,10 @@ def test_the_base_row_has_no_finding() -> None:
         ({"nghi_p": "46", "nghi_k": "-", "nghi_tong": ""}, ["DQ-39:promoted"]),
         ({"nghi_p": "46", "nghi_k": "0", "nghi_tong": "46", "len_lop": ""}, []),
         ({"nghi_tong": "9"}, ["DQ-40:absences_total"]),
+        ({"nghi_p": "2", "nghi_k": "", "nghi_tong": "9"}, ["DQ-40:absences_total"]),  # a blank beside a count is none
+        ({"nghi_p": "", "nghi_k": "", "nghi_tong": "6"}, []),
+        ({"nghi_p": None, "nghi_k": None, "nghi_tong": "6"}, []),
+        ({"nghi_p": "200", "nghi_k": "100", "nghi_tong": "", "len_lop": ""}, []),
         ({"danh_hieu": "Học sinh Giỏi"}, ["DQ-39:award_text"]),
         ({"danh_hieu": "HỌC SINH XUẤT SẮC"}, ["DQ-39:award_text"]),
         ({"tin": "-", "tin_hk1": "-", "tin_hk2": "-"}, ["DQ-32:subjects[32]"]),
@@ -100,6 +104,11 @@ def test_a_contradiction_warns(changes: dict[str, object], found: list[str]) -> 
         ({"so_dinh_danh_ca_nhan": "0" * 13}, ["DQ-34:citizen_id", "DQ-18:citizen_id"]),
         ({"nghi_tong": "-3"}, ["DQ-08:absences_total"]),
         ({"nghi_tong": "301"}, ["DQ-08:absences_total"]),
+        ({"nghi_p": "200", "nghi_k": "200", "nghi_tong": "", "len_lop": ""}, ["DQ-08:absences_total"]),
+        ({"nghi_p": "200", "nghi_k": "101", "nghi_tong": "", "len_lop": ""}, ["DQ-08:absences_total"]),
+        ({"nghi_p": "-1", "nghi_k": "4"}, ["DQ-08:absences_excused"]),
+        ({"nghi_p": "4", "nghi_k": "-1", "nghi_tong": ""}, ["DQ-08:absences_unexcused"]),
+        ({"nghi_p": "-1", "nghi_k": "", "nghi_tong": ""}, ["DQ-08:absences_excused"]),
         ({"khoi": "5"}, ["DQ-49:grade_code"]),
         ({"khoi": "10"}, ["DQ-49:grade_code"]),
         ({"thong_tu": "58"}, ["DQ-49:circular"]),
@@ -123,11 +132,40 @@ def test_a_year_before_the_switch_is_not_judged_by_the_new_rules() -> None:
     assert codes(mapped(old)) == []
 
 
+def test_a_level_of_the_old_circular_is_not_called_a_wrong_code() -> None:
+    """The dictionary has no code for the levels of TT 58, so the record cannot be carried; that is what is said."""
+    old = {"nam_hoc": "2020-2021", "thong_tu": "58", "thoi_gian_cap_nhat": "2021-05-28T10:00:00"}
+    averages = marked(**old, ket_qua_hoc_tap="Trung bình", ket_qua_ren_luyen_hk1="Trung bình", quoc_tich="Việt Nam")
+
+    assert codes(rejected(averages)) == [
+        "DQ-11:nationality",
+        "DQ-49:study_result_year",
+        "DQ-49:conduct_result_term1",
+    ]
+    assert "DQ-11:study_result_year" in codes(rejected(marked(ket_qua_hoc_tap="Trung bình")))
+
+
+def test_a_grade_before_its_switch_states_the_old_circular() -> None:
+    old = {"khoi": "9", "nam_hoc": "2022-2023", "thoi_gian_cap_nhat": "2023-05-28T10:00:00"}
+
+    assert codes(mapped(marked(**old, thong_tu="58"))) == []
+    for circular in ("22", "27", "99"):
+        assert codes(rejected(marked(**old, thong_tu=circular))) == ["DQ-49:circular"]
+
+
 def test_a_disability_not_assessed_lifts_the_study_levels_only() -> None:
     lifted = {"khuyet_tat_khong_danh_gia": "1"} | {f"ket_qua_hoc_tap{period}": "" for period in ("", "_hk1", "_hk2")}
 
     assert codes(mapped(marked(**lifted))) == []
-    assert codes(rejected(marked(**lifted, ket_qua_ren_luyen=""))) == ["DQ-33:conduct_result_year"]
+    assert codes(rejected(marked(**lifted, ket_qua_ren_luyen=""))) == ["DQ-36:conduct_result_year"]
+    assert codes(rejected(marked(ket_qua_ren_luyen="", ket_qua_ren_luyen_hk1=""))) == [
+        "DQ-36:conduct_result_term1",
+        "DQ-36:conduct_result_year",
+    ]
+
+
+def test_a_mark_of_another_kind_says_nothing_about_the_level() -> None:
+    assert codes(rejected(marked(toan="CĐ"))) == ["DQ-11:subjects[15].mark_year"]
 
 
 def test_a_refused_mark_leaves_the_study_level_open() -> None:
@@ -154,8 +192,8 @@ def thpt(*without: str, **changes: object) -> dict[str, object]:
 
 def test_upper_secondary_needs_four_chosen_subjects() -> None:
     assert judge(thpt(), {}, frozenset()) == []
-    assert judge(thpt("100"), {}, frozenset()) == [Problem("DQ-32", "subjects")]
-    assert judge(thpt("40"), {}, frozenset()) == [Problem("DQ-32", "subjects[40]")]
+    assert judge(thpt("100"), {}, frozenset()) == [Problem("DQ-32", "subjects", "not_computable")]
+    assert judge(thpt("40"), {}, frozenset()) == [Problem("DQ-32", "subjects[40]", "not_computable")]
 
 
 def test_subject_codes_belong_to_a_level() -> None:
@@ -171,13 +209,13 @@ STUDY = ("study_result_term1", "study_result_term2", "study_result_year")
 def test_without_a_chosen_subject_a_lower_study_level_is_open() -> None:
     body = thpt("100", **dict.fromkeys(STUDY, "CĐ")) | {"promoted": False}
 
-    assert judge(body, {}, frozenset()) == [Problem("DQ-32", "subjects")]
+    assert judge(body, {}, frozenset()) == [Problem("DQ-32", "subjects", "not_computable")]
 
 
 def test_no_missing_mark_can_lift_the_study_level_above_what_the_others_allow() -> None:
     stated_too_high = dict.fromkeys(STUDY, "T")
 
     assert judge(thpt("100", **stated_too_high), {}, frozenset()) == [
-        Problem("DQ-32", "subjects"),
+        Problem("DQ-32", "subjects", "not_computable"),
         *(Problem("DQ-38", field, "SR-4") for field in STUDY),
     ]

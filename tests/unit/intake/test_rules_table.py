@@ -1,6 +1,7 @@
 """The table of rules: complete, in step with the catalogue, and in force only where circular and school year say so."""
 
 import re
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -8,8 +9,8 @@ from msgspec import structs
 
 from gateway.errors import Problem, Rule, Rulebook, catalogue, compared_with, describe, rulebook
 from gateway.intake import rules
-from gateway.intake.rules import JUDGES, circular_of, in_force, time_problems
-from tests.unit.intake.bodies import secondary, told
+from gateway.intake.rules import JUDGES, circular_of, in_force, issue_problems, time_problems
+from tests.unit.intake.bodies import findings, primary, secondary, told
 
 NAMED = {f"PR-{n}" for n in range(1, 13)} | {f"SR-{n}" for n in range(1, 13)}
 
@@ -109,16 +110,100 @@ def test_an_ended_circular_governs_nothing() -> None:
     assert in_force(Rulebook(circulars=[ended], rules=book.rules), "08", 2027) is None
 
 
-def test_a_business_time_is_inside_the_school_year_and_not_in_the_future() -> None:
-    start, day = 1_751_328_000_000, 86_400_000  # 1 July 2025, UTC
+START_MS = 1_751_302_800_000
+"""1 July 2025, 00:00 in Vietnam."""
+END_MS = 1_788_195_600_000
+"""1 September 2026, 00:00 in Vietnam."""
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
 
+
+def test_a_business_time_is_inside_the_school_year() -> None:
+    published = END_MS + 30 * DAY_MS
     found = [
-        len(time_problems(occurred, "2025-2026", start + day))
-        for occurred in (start - 1, start, start + 2 * day, start + 2 * day + 1)
+        time_problems(occurred, "2025-2026", published) for occurred in (START_MS - 1, START_MS, END_MS - 1, END_MS)
     ]
 
-    assert found == [1, 0, 0, 1]
-    assert time_problems(0, "0000-0001", start) == []
+    assert found == [
+        [Problem("DQ-51", "updated_at")], [], [], [Problem("DQ-51", "updated_at", "after_year")],
+    ]  # fmt: skip
+    assert time_problems(0, "0000-0001", START_MS) == [Problem("DQ-51", "updated_at", "after_year")]
+    assert time_problems(START_MS, "9999-0000", START_MS) == [Problem("DQ-51", "updated_at")]
+
+
+def test_a_business_time_more_than_five_minutes_ahead_of_its_publication_is_in_the_future() -> None:
+    for ahead, found in ((5 * MINUTE_MS, []), (5 * MINUTE_MS + 1, [Problem("DQ-51", "updated_at")])):
+        assert time_problems(START_MS + DAY_MS + ahead, "2025-2026", START_MS + DAY_MS) == found
+
+
+@pytest.mark.parametrize(
+    ("issued", "found"),
+    [
+        (date(1900, 1, 1), 1),
+        (date(2025, 6, 30), 1),  # before the school year
+        (date(2025, 7, 1), 0),
+        (date(2026, 5, 28), 0),
+        (date(2026, 8, 31), 0),  # the day of publication
+        (date(2026, 9, 1), 1),
+        (date(2099, 1, 1), 1),
+    ],
+)
+def test_a_day_of_issue_lies_between_the_school_year_s_start_and_the_publication(issued: date, found: int) -> None:
+    published = END_MS - 1  # 31 August 2026, 23:59:59.999 in Vietnam
+
+    assert issue_problems(issued, "2025-2026", published) == [Problem("DQ-51", "issue_date")] * found
+
+
+def test_a_record_issued_years_later_is_lawful() -> None:
+    assert issue_problems(date(2026, 8, 31), "2021-2022", END_MS) == []
+
+
+@pytest.mark.parametrize(
+    ("birth", "found"),
+    [
+        ({"birth_date": date(2026, 8, 31)}, []),
+        ({"birth_date": date(2026, 9, 1)}, ["DQ-14:birth_date"]),
+        ({"birth_year_month": "2026-08"}, []),
+        ({"birth_year_month": "2026-09"}, ["DQ-14:birth_year_month"]),
+        ({"birth_year": "2026"}, []),
+        ({"birth_year": "2027"}, ["DQ-14:birth_year"]),
+    ],
+)
+def test_nobody_is_born_after_the_school_year(birth: dict[str, object], found: list[str]) -> None:
+    assert [f"{p.code}:{p.field}" for p in findings(secondary() | birth)] == found
+
+
+@pytest.mark.parametrize(
+    ("level", "grade", "year", "stated", "fits"),
+    [
+        ("03", "09", 2022, "58", True), ("03", "09", 2022, "22", False), ("03", "09", 2022, "27", False),
+        ("03", "09", 2022, "99", False), ("03", "09", 2024, "22", True), ("03", "09", 2024, "58", False),
+        ("03", "06", 2021, "58", False), ("03", "06", 2020, "58", True), ("04", "12", 2023, "58", True),
+        ("04", "12", 2023, "22", False), ("02", "05", 2023, "22", True), ("02", "05", 2023, "30", True),
+        ("02", "05", 2023, "27", False), ("02", "05", 2024, "22", False), ("02", "05", 2015, "22", False),
+        ("02", "05", 2015, "30", True), ("03", "09", 2009, "40", True), ("03", "09", 2009, "22", False),
+    ],
+)  # fmt: skip
+def test_the_stated_circular_is_the_one_of_grade_and_year(
+    level: str, grade: str, year: int, stated: str, *, fits: bool
+) -> None:
+    body = {"education_level": level, "grade_code": grade, "circular": stated, "school_year": f"{year}-{year + 1}"}
+    made = (primary(grade) if level == "02" else secondary(grade)) | body
+    rule = "PR-12" if level == "02" else "SR-11"
+
+    assert (Problem("DQ-49", "circular", rule) not in findings(made)) == fits
+
+
+def test_after_the_end_of_a_circular_nothing_is_said_of_the_stated_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = rulebook()
+    ended = [structs.replace(circular, until={"08": 2024}) for circular in book.circulars]
+    monkeypatch.setattr(rules, "rulebook", lambda: structs.replace(book, circulars=ended))
+    for memo in (rules._current, rules._earlier):  # noqa: SLF001  they hold the real table's answers
+        memo.cache_clear()
+    found = findings(secondary() | {"circular": "30"})
+    for memo in (rules._current, rules._earlier):  # noqa: SLF001
+        memo.cache_clear()
+
+    assert found == []
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ BROKEN: dict[str, tuple[bytes, set[str]]] = {
     "19-long.json": (vnedu_message([row(1, ho_ten=CANARY * 50)]), {"DQ-34"}),
     "20-school.json": (vnedu_message([row(1, ma_truong="99999999")]), {"DQ-28"}),
     "21-year.json": (vnedu_message([row(1, nam_hoc="2025-2027")]), {"DQ-27"}),
-    "22-nul.json": (vnedu_message([row(1)]).replace(b'"NEW"', b'"\\u0000' + CANARY.encode() + b'"'), {"DQ-11"}),
+    "22-nul.json": (vnedu_message([row(1)]).replace(b'"NEW"', b'"\\u0000' + CANARY.encode() + b'"'), {"DQ-45"}),
     "23-surrogate.json": (b'{"rows":[{"ho_ten":"\\ud800"}]}', {"DQ-45", "DQ-33"}),
     "24-doctype.xml": (b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", {"DQ-45"}),
 }
