@@ -263,7 +263,7 @@ class _Writer:
         number, pad = self._number(), scope.indent
         self.globals[f"D{number}"] = lambda item, root, column=column: value_of(column, item, root)
         value = scope.values[column.name] = f"v{number}"
-        call = f"D{number}({scope.item}, root)" if column.inputs else "None"
+        call = f"D{number}({scope.item}, root)"
         test = self._digits(column)
         if test is not None:
             source = self._input(scope, column.inputs[0])

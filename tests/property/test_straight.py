@@ -2,6 +2,7 @@
 
 import copy
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.edges.connector_files import read_files
 from gateway.intake import Connector, Items, Mapped
+from gateway.intake.connector import compile_connector
 from gateway.intake.dry_run import messages
 from gateway.intake.given import NOTHING
 from gateway.intake.straight import (
@@ -220,3 +223,21 @@ def test_items_of_many_shapes_make_few_functions() -> None:
 
 def test_a_document_never_goes_straight() -> None:
     assert all(connector.straight is None for connector in connectors().values() if connector.format == "xml")
+
+
+@pytest.mark.parametrize(
+    ("field", "rule"),
+    [
+        ("occurred_at", '{value: "2026-05-31T00:00:00+07:00", via: [instant]}'),
+        ("citizen_id", '{value: "079214999911"}'),
+        ("transcript_id", '{value: "6f1d6c1e-0000-4000-8000-0000000000c1"}'),
+    ],
+)
+def test_a_constant_is_the_same_on_both_paths(field: str, rule: str) -> None:
+    files = read_files(CONNECTORS, "vnedu_flat_thcs")
+    record = next(name for name in files if name.endswith("record.yaml"))
+    changed_text, times = re.subn(rf"(?m)^  {field}:.*$", f"  {field}: {rule}", files[record])
+    connector = compile_connector(files | {record: changed_text})
+
+    assert times == 1
+    assert check(connector, rendered(1)) == 1
