@@ -8,6 +8,7 @@ from the gateway has no lane to be parked in, so it goes into quarantine whole.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final
 from uuid import UUID
 
@@ -125,7 +126,7 @@ class Shelf:
 
     def passed(self, offset: int) -> None:
         """Everything below *offset* is settled or in the ledger."""
-        for old in [kept for kept in self._values if kept < offset]:
+        for old in list(takewhile(lambda kept: kept < offset, self._values)):  # they came in the order of offsets
             del self._values[old]
         while len(self._origins) > KEPT_ORIGINS:
             del self._origins[next(iter(self._origins))]
