@@ -87,8 +87,8 @@ async def work(stage: str, config: Config) -> None:
         log.warning("schema registry unavailable, starting with the bundled ids", reason=away.reason)
     if stage != "intake":  # intake needs no database
         await check_migrations(config.ledger.url)
-    await until_reachable(config.kafka, stop)
     log.info("worker starts", pid=os.getpid())
+    await until_reachable(config.kafka, stop)
     if not stop.is_set():
         await run(config, stop)
     log.info("worker drained")
