@@ -29,6 +29,10 @@ async def wait(config, stop):
     print("ready", flush=True)
     await stop.wait()
 
+async def reachable(kafka, stop):
+    pass
+
+worker.until_reachable = reachable
 worker.stage_run = lambda stage: wait
 code = worker.main()
 sys.stderr.write(f"exit {code}\\n")
@@ -47,6 +51,10 @@ from gateway.ops import worker
 async def breaks(config, stop):
     raise ValueError("Nguyễn Mẫu An")
 
+async def reachable(kafka, stop):
+    pass
+
+worker.until_reachable = reachable
 worker.stage_run = lambda stage: breaks
 sys.exit(worker.main())
 """
