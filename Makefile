@@ -9,11 +9,12 @@ HOCBA := $(VENV)/bin/hocba
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-# pip alone, with hashes: nothing that is not in requirements.lock comes in
+# pip alone, with hashes: nothing that is not in requirements.lock comes in.  The lock is complete, so nothing is resolved:
+# pip would look for an extra (coverage[toml]) among versions that the lock does not name, and fail when a newer one is out.
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (PYTHON=... names another one)"; exit 1; }
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(READY)
 

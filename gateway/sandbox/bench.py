@@ -8,19 +8,22 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import msgspec
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from gateway.config import Config
 from gateway.edges import ledger
 from gateway.edges.clock import monotonic_s, now_ms
 from gateway.edges.connector_files import load_connectors
 from gateway.edges.kafka import Output, PlainProducer
+from gateway.edges.kafka_types import TopicPartition
 from gateway.record import record_id, vendor_topic
 from gateway.sandbox.demo_kills import Workers
 from gateway.sandbox.demo_setup import SLOTS, Addresses, Layout, prepare_topics, write_config
@@ -35,6 +38,7 @@ from gateway.sandbox.vendors import PROGRAMME, SCHOOL_YEAR, registry_entry
 CHUNK: Final = 200
 LATENCY_RATE: Final = 500
 LATENCY_S: Final = 10
+WARM_SHARE: Final = 0.1
 DEADLINE_S: Final = 600.0
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 LEVEL: Final = {"vnedu": "secondary", "hocba-xml": "primary"}
@@ -246,3 +250,51 @@ async def _whole(stand: Stand, outputs: Sequence[Prepared], *, already: int, wor
     seconds = max(reached.values()) - began_s
     rates = {f"{name}_per_second": round(len(outputs) / (at - began_s), 1) for name, at in reached.items()}
     return figure("e2e", "whole", len(outputs), seconds, usage(workers.pids().values()).since(before), **rates)
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """*records* in *topic* that the group of *stage* has to work off, behind *already* earlier ones."""
+
+    stage: str
+    topic: str
+    records: int
+    already: int = 0
+
+
+async def drained(
+    config: Config, backlog: Backlog, workers: Workers, last: Callable[[], Awaitable[None]] | None = None
+) -> tuple[float, int, Usage]:
+    """Seconds, records and usage between a tenth of *backlog* and its end, by the group's committed offsets.
+
+    The end waits for *last*, if there is something that must have happened too.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=config.kafka.bootstrap_servers)
+    await admin.start()
+    partitions = [TopicPartition(backlog.topic, slot) for slot in range(config.slots)]
+
+    async def committed() -> int:
+        try:
+            offsets = await admin.list_consumer_group_offsets(
+                f"{config.kafka.group_prefix}.{backlog.stage}", partitions=partitions
+            )
+        except GroupCoordinatorNotAvailableError:  # the group's first member has not come yet
+            return 0
+        done: int = sum(max(0, offset.offset) for offset in offsets.values())
+        return done - backlog.already
+
+    try:
+        warm = await _reach(committed, max(1, int(backlog.records * WARM_SHARE)))
+        began_s, began = monotonic_s(), usage(workers.pids().values())
+        await _reach(committed, backlog.records)
+        if last is not None:
+            await last()
+        return monotonic_s() - began_s, backlog.records - warm, usage(workers.pids().values()).since(began)
+    finally:
+        await admin.close()
+
+
+async def _reach(count: Callable[[], Awaitable[int]], goal: int) -> int:
+    async with asyncio.timeout(DEADLINE_S):
+        while (reached := await count()) < goal:  # noqa: ASYNC110  the broker has no event for it
+            await asyncio.sleep(0.02)
+    return reached

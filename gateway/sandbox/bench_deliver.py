@@ -16,18 +16,22 @@ from typing import Any, Final
 
 import psycopg
 import yaml
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from gateway.edges.clock import monotonic_s
 from gateway.edges.connector_files import load_connectors
 from gateway.edges.kafka import Output, PlainProducer
-from gateway.edges.kafka_types import TopicPartition
 from gateway.edges.keys import load_keys
 from gateway.identity.verdicts import Confirmed
 from gateway.record import NATIONAL_TOPIC, vendor_topic
-from gateway.sandbox.bench import CHUNK, DEADLINE_S, Figure, MakeWorkers, Stand, Usage, figure, usage, with_stand
-from gateway.sandbox.demo_kills import Workers
+from gateway.sandbox.bench import (
+    CHUNK,
+    Backlog,
+    Figure,
+    MakeWorkers,
+    Stand,
+    drained,
+    figure,
+    with_stand,
+)
 from gateway.sandbox.demo_setup import PROJECT_ROOT
 from gateway.sandbox.demo_simulators import PACKAGE_ROOT
 from gateway.sandbox.payloads import vnedu_message, vnedu_row
@@ -41,7 +45,6 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "single": {"batch": {"records": 1, "bytes": 8_388_608, "age_ms": 1}, "concurrency": 64},
 }
 PUBLISHED_MS: Final = 1_780_000_000_000
-WARM_SHARE: Final = 0.1
 CONNECTOR: Final = "vnedu_flat_thcs"
 
 
@@ -125,7 +128,9 @@ async def _variant(run: _Run, make_workers: MakeWorkers) -> Figure:
     workers = make_workers(run.stand.layout.config, run.stand.layout.state, {f"deliver:{TARGET}": 1})
     await workers.start()
     try:
-        seconds, handled, used = await _drained(run, workers)
+        config = run.stand.config
+        backlog = Backlog(f"deliver.{TARGET}", NATIONAL_TOPIC, run.records, already=run.first)
+        seconds, handled, used = await drained(config, backlog, workers, lambda: _receipts_sent(config.ledger.url))
     finally:
         await workers.stop()
     return figure("deliver", run.variant, handled, seconds, used, bytes_per_record=round(size))
@@ -155,34 +160,3 @@ async def _receipts_sent(ledger_url: str) -> None:
         left = "SELECT 1 FROM outbox WHERE NOT published LIMIT 1"
         while await (await connection.execute(left)).fetchone():  # noqa: ASYNC110  another process's work
             await asyncio.sleep(0.02)
-
-
-async def _drained(run: _Run, workers: Workers) -> tuple[float, int, Usage]:
-    """Seconds, records and usage between a tenth of the backlog and its last receipt."""
-    config = run.stand.config
-    admin = AIOKafkaAdminClient(bootstrap_servers=config.kafka.bootstrap_servers)
-    await admin.start()
-    partitions = [TopicPartition(NATIONAL_TOPIC, slot) for slot in range(config.slots)]
-
-    async def reach(goal: int) -> int:
-        async with asyncio.timeout(DEADLINE_S):
-            while True:
-                try:
-                    offsets = await admin.list_consumer_group_offsets(
-                        f"{config.kafka.group_prefix}.deliver.{TARGET}", partitions=partitions
-                    )
-                except GroupCoordinatorNotAvailableError:  # the group's first member has not come yet
-                    offsets = {}
-                done: int = sum(max(0, offset.offset) for offset in offsets.values()) - run.first
-                if done >= goal:
-                    return done
-                await asyncio.sleep(0.02)
-
-    try:
-        warm: int = await reach(max(1, int(run.records * WARM_SHARE)))
-        began_s, began = monotonic_s(), usage(workers.pids().values())
-        await reach(run.records)
-        await _receipts_sent(config.ledger.url)
-        return monotonic_s() - began_s, run.records - warm, usage(workers.pids().values()).since(began)
-    finally:
-        await admin.close()
