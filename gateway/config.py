@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -224,20 +225,36 @@ class NodeReader:
             return None
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self._struct(node, path, kind)
+        if (named := _tagged(node, kind)) is not None:
+            return self._struct(node, path, named)
         if get_origin(kind) is dict and isinstance(node, yaml.MappingNode):
             item = get_args(kind)[1]
+            self._no_repeats(node, path)
             return {key.value: self.read(value, f"{path}.{key.value}", item) for key, value in node.value}
+        if get_origin(kind) is tuple and get_args(kind)[-1] is ... and isinstance(node, yaml.SequenceNode):
+            item = get_args(kind)[0]
+            return [self.read(value, f"{path}[{place}]", item) for place, value in enumerate(node.value)]
         return self._scalar(node, path, kind)
+
+    def _no_repeats(self, node: yaml.MappingNode, path: str) -> None:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                self.fault(key, f"{path}.{key.value}".lstrip("."), "stands twice")
+            seen.add(key.value)
 
     def _struct(self, node: yaml.Node, path: str, kind: type[msgspec.Struct]) -> Any:
         if not isinstance(node, yaml.MappingNode):
             self.fault(node, path, "must be a mapping of keys")
             return None
         hints = get_type_hints(kind, include_extras=True)
+        self._no_repeats(node, path)
         data: dict[str, Any] = {}
         for key, value in node.value:
             where = f"{path}.{key.value}".lstrip(".")
-            if key.value not in hints:
+            if key.value == kind.__struct_config__.tag_field:
+                data[key.value] = value.value
+            elif key.value not in hints:
                 near = difflib.get_close_matches(key.value, hints, n=3) or sorted(hints)
                 self.fault(key, where, f"unknown key; did you mean {', '.join(near)}?")
             else:
@@ -255,7 +272,7 @@ class NodeReader:
         try:
             return msgspec.convert(value, kind, strict=False)
         except msgspec.ValidationError as error:
-            self.fault(node, path, str(error))
+            self.fault(node, path, f"{error}{_candidates(value, kind)}")
             return None
 
     def _value(self, node: yaml.Node, path: str) -> object:
@@ -277,3 +294,32 @@ class NodeReader:
             return default or ""
 
         return _VARIABLE.sub(replace, node.value)
+
+
+def _tagged(node: yaml.Node, kind: Any) -> type[msgspec.Struct] | None:
+    """The member of a union of tagged structs that *node* says it is; also the struct of an optional one."""
+    members = _members(kind)
+    if not members or not isinstance(node, yaml.MappingNode):
+        return None
+    if len(members) == 1:
+        return members[0]
+    said = {key.value: value.value for key, value in node.value}
+    tags = [(one.__struct_config__.tag_field, one.__struct_config__.tag) for one in members]
+    return next((one for one, (name, tag) in zip(members, tags, strict=True) if said.get(name) == tag), None)
+
+
+def _members(kind: Any) -> list[type[msgspec.Struct]]:
+    if get_origin(kind) not in {Union, UnionType}:
+        return []
+    return [one for one in get_args(kind) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+
+
+def _candidates(value: object, kind: Any) -> str:
+    """The words that may stand there, the near ones if there are any."""
+    words = [word for word in get_args(kind) if isinstance(word, str)] if get_origin(kind) is Literal else []
+    if len(members := _members(kind)) > 1 and isinstance(value, dict):
+        words = [str(one.__struct_config__.tag) for one in members]
+        value = value.get(str(members[0].__struct_config__.tag_field))
+    if not words:
+        return ""
+    return f"; did you mean {', '.join(difflib.get_close_matches(str(value), words, n=3) or words)}?"

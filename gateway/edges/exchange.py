@@ -80,10 +80,16 @@ class Exchange:
         await self._client.aclose()
 
 
-def pool(base_url: str, timeout: httpx.Timeout, connections: int) -> httpx.AsyncClient:
-    """A pool that follows no redirect and reads no environment: what is asked goes where the configuration says."""
+def pool(
+    base_url: str, timeout: httpx.Timeout, connections: int, tls: ssl.SSLContext | None = None
+) -> httpx.AsyncClient:
+    """A pool that follows no redirect and reads no environment: what is asked goes where the configuration says.
+
+    *tls* where the neighbour's authority is a private one, or where it wants a certificate of ours.
+    """
     return httpx.AsyncClient(
         base_url=base_url,
+        verify=tls or True,
         timeout=timeout,
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         follow_redirects=False,

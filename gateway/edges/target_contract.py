@@ -1,23 +1,21 @@
 """A target's contract file, ``targets/<name>.yaml``: everything that is the target's business and not the gateway's.
 
 The rule: what a target calls things, how it answers and how fast it may be asked stands in its file; code knows the
-words on the right-hand side only. A file is read strictly and all of its faults are reported at once. Credentials are
-never in it: it names keys of the credentials file (mode 0600), and nothing has a default.
+words on the right-hand side only. A file is read strictly and all of its faults are reported at once
+(`target_contract_lint`). Credentials are never in it: it names keys of the credentials file (mode 0600).
 """
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
-import yaml
 
-from gateway.config import (
-    ConfigFaults,
-    Fault,
-    NodeReader,
-)  # the reader serves every strict file; its name is config's affair
+from gateway.config import ConfigFaults, Fault
+from gateway.delivery.calendar import VIETNAM_MS, Once, Weekly, Window
+from gateway.edges.target_contract_lint import is_moment, lint, read_strictly
 from gateway.outcomes import Category
 from gateway.record import Op
 
@@ -34,6 +32,8 @@ HttpVerdict = Literal[
 ]
 RecordVerdict = Literal["accepted", "duplicate", "superseded", "refused", "retry", "ambiguous", "pending"]
 PacketVerdict = Literal["pending", "replied"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_VIETNAM: Final = timezone(timedelta(milliseconds=VIETNAM_MS))
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -60,6 +60,57 @@ class PasswordGrant(
     username: str
     password: str
     refresh_before_s: Seconds = 10.0
+
+
+class ClientCredentials(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="oauth_client",
+):
+    """OAuth2 client credentials (RFC 6749, 4.4); client_id and client_secret are keys of the credentials file."""
+
+    path: str
+    client_id: str
+    client_secret: str
+    scope: str = ""
+    refresh_before_s: Seconds = 10.0
+
+
+class NoToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="none"):
+    """No token: the client's certificate says who asks."""
+
+
+Auth = Bearer | PasswordGrant | ClientCredentials | NoToken
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of the credentials file whose values are paths of PEM files: mutual TLS and a private authority."""
+
+    ca: str = ""
+    certificate: str = ""
+    private_key: str = ""
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A maintenance window in Vietnam's time: each of *days* (none: every day) from `since` to `until` (HH:MM).
+
+    Or once: both are then dates with times (2026-12-31T22:00). A window may pass midnight.
+    """
+
+    since: str
+    until: str
+    days: tuple[Weekday, ...] = ()
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a target is asked which version of a record it holds; an answer proves nothing before *settle_s*."""
+
+    path: str
+    ids: str
+    settle_s: Seconds
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -175,7 +226,7 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What both kinds of target say."""
 
     name: str
-    auth: Bearer | PasswordGrant
+    auth: Auth
     batch: Batch
     concurrency: Positive
     timeouts: Timeouts
@@ -191,6 +242,8 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     update: Literal["replace", "revoke_then_register"]
     retry: Retry
     breaker: Breaker
+    tls: Tls = Tls()
+    maintenance: tuple[Closed, ...] = ()
 
 
 class ImmediateContract(_Common, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -199,6 +252,7 @@ class ImmediateContract(_Common, frozen=True, kw_only=True, forbid_unknown_field
     kind: Literal["immediate"]
     paths: ImmediatePaths
     wire: ImmediateWire
+    query: Query | None = None
 
 
 class PacketContract(_Common, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,63 +276,33 @@ _KINDS: dict[str, type[ImmediateContract] | type[PacketContract]] = {
 
 def load_contract(path: Path, environment: Mapping[str, str]) -> Contract:
     """The contract in *path*; raises ConfigFaults with all of its faults."""
-    file = str(path)
-    try:
-        node = yaml.compose(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
-    except OSError as error:
-        raise ConfigFaults([Fault(file, 0, "", f"cannot be read: {error.strerror}")]) from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ConfigFaults([Fault(file, line, "", f"is not YAML: {error.problem}")]) from error
-    kind = _kind(node)
-    if node is None or kind not in _KINDS:
-        raise ConfigFaults([Fault(file, 1, "kind", f"must be one of {', '.join(_KINDS)}")])
-    reader = NodeReader(file, environment)
-    data = reader.read(node, "", _KINDS[kind])
-    if not reader.faults:
-        contract: Contract = msgspec.convert(data, _KINDS[kind])
-        lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
-        reader.faults += [
-            Fault(file, lines.get(where.split(".")[0], 1), where, text) for where, text in _lint(contract)
-        ]
-        if not reader.faults:
-            return contract
-    raise ConfigFaults(reader.faults)
+    read = read_strictly(path, environment, _KINDS)
+    faults = sorted(read.faults + lint(read), key=lambda fault: fault.line)
+    if faults:
+        raise ConfigFaults(faults)
+    contract: Contract = msgspec.convert(read.data, _KINDS[read.kind])
+    return contract
 
 
-def _kind(node: yaml.Node | None) -> str:
-    pairs = node.value if isinstance(node, yaml.MappingNode) else []
-    return next((str(value.value) for key, value in pairs if key.value == "kind"), "")
+def calendar_of(contract: Contract) -> tuple[Window, ...]:
+    """The contract's maintenance windows."""
+    return tuple(map(_window, contract.maintenance))
 
 
-def _lint(contract: Contract) -> Iterator[tuple[str, str]]:
-    """Yield what the types cannot say."""
-    for status in contract.http:
-        if not (len(status) == 3 and status.isdigit()):
-            yield f"http.{status}", "is no HTTP status"
-    if "answers" not in contract.http.values():
-        yield "http", "no status is read as answers"
-    if "accepted" not in contract.results.values():
-        yield "results", "no result is read as accepted"
-    if contract.retry.cap_s < contract.retry.base_s:
-        yield "retry.cap_s", "is less than base_s"
-    times = contract.timeouts
-    if times.total_s < max(times.connect_s, times.write_s, times.read_s):
-        yield "timeouts.total_s", "is less than one of its phases"
-    if isinstance(contract, PacketContract):
-        yield from _lint_packets(contract)
+def _window(closed: Closed) -> Window:
+    if is_moment(closed.since):
+        return Once(_instant_ms(closed.since), _instant_ms(closed.until))
+    days = frozenset(get_args(Weekday).index(day) for day in closed.days or get_args(Weekday))
+    return Weekly(days, _of_the_day_ms(closed.since), _of_the_day_ms(closed.until))
 
 
-def _lint_packets(contract: PacketContract) -> Iterator[tuple[str, str]]:
-    for name, path in msgspec.structs.asdict(contract.paths).items():
-        if "{key}" not in path:
-            yield f"paths.{name}", "does not contain {key}"
-        try:
-            path.format(unit="", key="", edition="", purpose="")
-        except (KeyError, IndexError, ValueError):
-            yield f"paths.{name}", "knows only {unit}, {key}, {edition} and {purpose}"
-    if "replied" not in contract.packet_status.values():
-        yield "packet_status", "no status is read as replied"
+def _of_the_day_ms(text: str) -> int:
+    hours, _, minutes = text.partition(":")
+    return (int(hours) * 60 + int(minutes)) * 60_000
+
+
+def _instant_ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=_VIETNAM).timestamp() * 1000)
 
 
 def read_credentials(path: Path) -> dict[str, str]:
@@ -297,8 +321,8 @@ def read_credentials(path: Path) -> dict[str, str]:
 
 def missing_credentials(contract: Contract, credentials: Mapping[str, str]) -> list[Fault]:
     """A fault for each key of the credentials file that the contract names and the file has not."""
-    names = ("token",) if isinstance(contract.auth, Bearer) else ("client_id", "client_secret", "username", "password")
-    wanted = {f"auth.{name}": str(getattr(contract.auth, name)) for name in names}
+    wanted = {f"auth.{name}": key for name, key in _keys_of(contract.auth).items()}
+    wanted |= {f"tls.{name}": key for name, key in msgspec.structs.asdict(contract.tls).items() if key}
     if isinstance(contract, PacketContract):
         wanted["unit"] = contract.unit
     return [
@@ -306,3 +330,16 @@ def missing_credentials(contract: Contract, credentials: Mapping[str, str]) -> l
         for where, key in wanted.items()
         if not credentials.get(key)
     ]
+
+
+def _keys_of(auth: Auth) -> dict[str, str]:
+    match auth:
+        case Bearer(token=token):
+            return {"token": token}
+        case ClientCredentials(client_id=client, client_secret=secret):
+            return {"client_id": client, "client_secret": secret}
+        case PasswordGrant():
+            names = ("client_id", "client_secret", "username", "password")
+            return {name: str(getattr(auth, name)) for name in names}
+        case NoToken():
+            return {}

@@ -7,7 +7,7 @@ HTTP status is looked up in the contract's table here and never seen again.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any
 
 import httpx
 import msgspec
@@ -15,7 +15,16 @@ import tenacity
 
 from gateway.config import ConfigFaults
 from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, Reply, pool, retry_after_s
-from gateway.edges.target_contract import Bearer, Contract, HttpVerdict, PasswordGrant, missing_credentials
+from gateway.edges.target_contract import (
+    Bearer,
+    ClientCredentials,
+    Contract,
+    HttpVerdict,
+    NoToken,
+    PasswordGrant,
+    missing_credentials,
+)
+from gateway.edges.target_tls import tls_of
 from gateway.outcomes import Ambiguous, Hold, RefusedWhole, TooLarge, Unavailable, Whole
 
 _TOKEN_BUDGET_S = 6.0
@@ -32,7 +41,7 @@ class Turned:
 
 
 class _Fixed:
-    """A token that never changes."""
+    """A token that never changes; the empty one is not sent."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -47,15 +56,13 @@ class _Granted:
     def __init__(
         self,
         exchange: Exchange,
-        grant: PasswordGrant,
+        grant: PasswordGrant | ClientCredentials,
         credentials: Mapping[str, str],
         monotonic_s: Callable[[], float],
     ) -> None:
         self._exchange = exchange
         self._grant = grant
-        self._form = {"grant_type": "password"} | {
-            name: credentials[getattr(grant, name)] for name in ("client_id", "client_secret", "username", "password")
-        }
+        self._form = _form(grant, credentials)
         self._monotonic_s = monotonic_s
         self._lock = asyncio.Lock()
         self._now: str | Hold | Unavailable = ""
@@ -96,6 +103,17 @@ class _Granted:
         except msgspec.MsgspecError:
             return Hold("contract"), _TOKEN_REST_S
         return answer.access_token, answer.expires_in - min(self._grant.refresh_before_s, answer.expires_in / 2)
+
+
+def _form(grant: PasswordGrant | ClientCredentials, credentials: Mapping[str, str]) -> dict[str, str]:
+    """What is posted for a token (RFC 6749, 4.3 and 4.4)."""
+    form = {name: credentials[getattr(grant, name)] for name in ("client_id", "client_secret")}
+    match grant:
+        case PasswordGrant():
+            people = {name: credentials[getattr(grant, name)] for name in ("username", "password")}
+            return {"grant_type": "password"} | form | people
+        case ClientCredentials(scope=scope):
+            return {"grant_type": "client_credentials"} | form | ({"scope": scope} if scope else {})
 
 
 class _TokenAnswer(msgspec.Struct):
@@ -145,7 +163,8 @@ class Door:
     ) -> Reply | Hold | Unavailable:
         if not isinstance(token, str):
             return token
-        headers = {**parts.get("headers", {}), "authorization": f"Bearer {token}"}
+        proof = {"authorization": f"Bearer {token}"} if token else {}
+        headers = {**parts.get("headers", {}), **proof}
         return await self._exchange.ask(method, path, **{**parts, "headers": headers})
 
     def _verdict(self, reply: Answered) -> HttpVerdict:
@@ -181,13 +200,14 @@ def open_door(contract: Contract, url: str, credentials: Mapping[str, str], mono
         raise ConfigFaults(faults)
     times = contract.timeouts
     timeout = httpx.Timeout(times.total_s, connect=times.connect_s, write=times.write_s, read=times.read_s)
-    client = pool(url, timeout, contract.concurrency + 1)  # one more, so that a token never waits behind the batches
+    connections = contract.concurrency + 1  # one more, so that a token never waits behind the batches
+    client = pool(url, timeout, connections, tls_of(contract, credentials))
     exchange = Exchange(client, total_s=times.total_s, max_answer_bytes=contract.max_answer_bytes)
     match contract.auth:
         case Bearer(token=token):
             return Door(contract, exchange, _Fixed(credentials[token]))
-        case PasswordGrant() as grant:
+        case NoToken():
+            return Door(contract, exchange, _Fixed(""))
+        case PasswordGrant() | ClientCredentials() as grant:
             asking = Exchange(client, total_s=_TOKEN_TOTAL_S, max_answer_bytes=contract.max_answer_bytes)
             return Door(contract, exchange, _Granted(asking, grant, credentials, monotonic_s))
-        case _ as other:
-            assert_never(other)

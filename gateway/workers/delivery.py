@@ -14,13 +14,15 @@ from typing import Final
 import psycopg
 
 from gateway.config import Config
+from gateway.delivery.calendar import closed_s
 from gateway.delivery.retry import Backoff
 from gateway.delivery.values import Settings
 from gateway.edges import topics
+from gateway.edges.clock import now_ms
 from gateway.edges.delivery_ledger import DeliveryLedger
 from gateway.edges.kafka import AssignedSlot, PlainProducer, SlotGroup
 from gateway.edges.ledger import Pool, make_pool
-from gateway.edges.target_contract import Contract, ImmediateContract, load_contract, read_credentials
+from gateway.edges.target_contract import Contract, ImmediateContract, calendar_of, load_contract, read_credentials
 from gateway.edges.targets import HttpImmediate, HttpPackets, open_immediate, open_packets
 from gateway.edges.telemetry import logger
 from gateway.errors import GatewayError
@@ -58,6 +60,7 @@ class _Worker:
         self.limit = asyncio.Semaphore(contract.concurrency)
         self.neighbours: list[DeliverySlot] = []
         self.bells = {slot: asyncio.Event() for slot in range(config.slots)}
+        self.calendar = calendar_of(contract)
         self.request_s = min(contract.timeouts.total_s, config.delivery.lease_s / 2)
 
     async def run_slot(self, slot: AssignedSlot) -> None:
@@ -80,6 +83,7 @@ class _Worker:
             bell=self.bells[slot.number],
             neighbours=self.neighbours,
             suspects=Suspects(self.ward, slot, config.delivery.window_records),
+            closed_s=lambda: closed_s(self.calendar, now_ms()),
         )
         await DeliverySlot(parts, slot).run()
 

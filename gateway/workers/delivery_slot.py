@@ -13,7 +13,7 @@ for its target must not hold the others.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -58,6 +58,7 @@ FETCH_RECORDS: Final = 500
 FETCH_MS: Final = 200
 COMMIT_S: Final = 0.2
 ORDERS_S: Final = 1.0
+CALENDAR_S: Final = 1.0
 OUTBOX_RECORDS: Final = 1_000
 FLUSH_ROWS: Final = 2_000
 PASS_S: Final = 5.0
@@ -105,6 +106,7 @@ class Parts:
     bell: asyncio.Event
     neighbours: list["DeliverySlot"]
     suspects: Suspects
+    closed_s: Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -157,9 +159,11 @@ class DeliverySlot:
         parts.neighbours.append(self)
         try:
             self._room.set()
+            self._hear(Slowed(parts.closed_s()))
             self._hear(taken.started)
             for work in (self._fetch(), self._write(), self._commit(), self._orders(), self._publish(), self._revoke()):
                 self._spawn(work)
+            self._spawn(self._calendar())
             self._spawn(parts.lease.keep())
             await self._loop()
             await parts.suspects.leave()
@@ -421,6 +425,13 @@ class DeliverySlot:
                 self.tell(order)
             await _rings(parts.bell, ORDERS_S)
             parts.bell.clear()
+
+    async def _calendar(self) -> None:
+        """Send nothing while the target is closed for maintenance; what is under way ends by itself."""
+        while True:
+            await asyncio.sleep(CALENDAR_S)
+            if (left_s := self._parts.closed_s()) > 0:
+                self.tell(Slowed(left_s))
 
     async def _publish(self) -> None:
         """Receipts from the outbox to their vendors, marked when Kafka has them."""

@@ -1,6 +1,7 @@
 """A server that answers each connection's requests with scripted bytes: for answers no well-behaved server gives."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -8,10 +9,12 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class RawServer:
-    """Where it listens, and the first line of every request it read."""
+    """Where it listens, and the first line, head and body of every request it read."""
 
     url: str = ""
     asked: list[str] = field(default_factory=list)
+    heads: list[Sequence[str]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
 
 def answer(status: str, body: str = "", *headers: str) -> bytes:
@@ -21,7 +24,9 @@ def answer(status: str, body: str = "", *headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def raw_server(*script: bytes, pause_s: float = 0.0, greet: bytes = b"") -> AsyncIterator[RawServer]:
+async def raw_server(
+    *script: bytes, pause_s: float = 0.0, greet: bytes = b"", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawServer]:
     """Answer request after request with *script*; when it is used up, close the connection without a word.
 
     *greet* is said at once, before anything is asked; *pause_s* passes before each answer.
@@ -33,8 +38,9 @@ async def raw_server(*script: bytes, pause_s: float = 0.0, greet: bytes = b"") -
         serving[asyncio.current_task()] = writer
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             writer.write(greet)
-            while head := await _head(reader):
+            while head := await _head(reader, said.bodies):
                 said.asked.append(head[0])
+                said.heads.append(head)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), pause_s)
                 if not left or ended.is_set():
@@ -46,8 +52,8 @@ async def raw_server(*script: bytes, pause_s: float = 0.0, greet: bytes = b"") -
                     break
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    said.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    said.url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     yield said
     ended.set()
     server.close()
@@ -63,12 +69,12 @@ def _is_cut(reply: bytes) -> bool:
     return len(body) < length
 
 
-async def _head(reader: asyncio.StreamReader) -> Sequence[str]:
-    """The lines of a request's head, its body read and dropped; empty at the end."""
+async def _head(reader: asyncio.StreamReader, bodies: list[bytes]) -> Sequence[str]:
+    """The lines of a request's head, its body read into *bodies*; empty at the end."""
     try:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     except asyncio.IncompleteReadError:
         return []
     length = next((int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length")), 0)
-    await reader.readexactly(length)
+    bodies.append(await reader.readexactly(length))
     return lines

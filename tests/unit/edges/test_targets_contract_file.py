@@ -1,11 +1,13 @@
 """A target's contract file is read strictly, and all of its faults are reported at once."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gateway.config import ConfigFaults
-from gateway.edges.target_contract import load_contract, read_credentials
+from gateway.delivery.calendar import closed_s
+from gateway.edges.target_contract import calendar_of, load_contract, read_credentials
 
 ROOT = Path(__file__).resolve().parents[3]
 POPULATION = (ROOT / "targets/population.yaml").read_text()
@@ -75,3 +77,57 @@ def test_credentials_open_to_others_are_not_read(tmp_path: Path) -> None:
     path.chmod(0o600)
 
     assert read_credentials(path) == {"token": "t"}
+
+
+def test_faults_of_types_words_and_sense_are_told_together_with_candidates(tmp_path: Path) -> None:
+    text = SECTOR.replace("kind: oauth_password", "kind: oauth_passwort").replace(
+        '"429": slow_down', '"429": slow_donw'
+    )
+    text = text.replace("idempotency: [key, version]", "idempotency: []").replace(
+        "{key}/results", "{kee}/{key}/results"
+    )
+    text = text.replace("MAU-L07: school,", "MAU-L06: school,").replace("open_s: 2", "open_s: 2, open_s: 3")
+    text += "maintenance: [{since: '22:00', until: '25:00'}]\ntls: {certificate: c}\n"
+    path = tmp_path / "target.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigFaults) as caught:
+        load_contract(path, {})
+    found = {fault.path: (text.splitlines()[fault.line - 1].strip(), fault.text) for fault in caught.value.faults}
+
+    assert {name: line.partition(":")[0] for name, (line, _) in found.items()} == {
+        "auth": "kind",
+        "paths.results": "results",
+        "http.429": '"429"',
+        "categories.MAU-L06": "categories",
+        "idempotency": "idempotency",
+        "breaker.open_s": "breaker",
+        "maintenance[0].until": "maintenance",
+        "tls.private_key": "tls",
+    }
+    assert found["auth"][1].endswith("did you mean oauth_password?")
+    assert found["http.429"][1].endswith("did you mean slow_down?")
+    assert found["paths.results"][1] == "does not know {kee}; candidates: key"
+
+
+def test_an_immediate_target_without_fences_needs_a_query_and_knows_no_two_step_update(tmp_path: Path) -> None:
+    text = POPULATION.replace("idempotency: [key, version]", "idempotency: []")
+    text = text.replace("update: replace", "update: revoke_then_register")
+
+    assert [line.split()[1] for line in faults_of(tmp_path, text)] == ["idempotency", "update"]
+    mended = text.replace("revoke_then_register", "replace") + "query: {path: /q, ids: ids, settle_s: 2}\n"
+    (tmp_path / "target.yaml").write_text(mended)
+    assert load_contract(tmp_path / "target.yaml", {}).idempotency == ()
+
+
+def test_the_maintenance_calendar_is_in_vietnams_time(tmp_path: Path) -> None:
+    path = tmp_path / "target.yaml"
+    windows = "{since: '22:00', until: '02:00', days: [sat]}, {since: 2026-12-31T00:00, until: 2027-01-02T12:00}"
+    path.write_text(POPULATION + f"maintenance: [{windows}]\n")
+
+    calendar = calendar_of(load_contract(path, {}))
+    closed = [closed_s(calendar, ms(text)) for text in ("2026-11-28T15:30", "2026-11-28T19:30", "2026-12-31T05:00")]
+    assert closed == [3.5 * 3600, 0.0, 2 * 86400.0]
+
+
+def ms(utc: str) -> int:
+    return int(datetime.fromisoformat(utc).replace(tzinfo=UTC).timestamp() * 1000)
