@@ -7,7 +7,7 @@ list.
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from gateway.errors import catalogue
@@ -29,7 +29,7 @@ EVENT_FIELDS: Mapping[str, Kind] = {
     "vendor_ref": "string",
     "reason": "string",
 }
-NATIONAL_EVENT_FIELDS = frozenset({"event_type", "version", "updated_at", "vendor_ref", "reason"})
+NATIONAL_EVENT_FIELDS = frozenset({"event_type", "version", "occurred_at", "vendor_ref", "reason"})
 """What findings call the fields of the event."""
 FACTS: Mapping[str, Kind] = {"absences_excused": "decimal", "absences_unexcused": "decimal"}
 """Inputs the rules need although the national record of a level does not carry them."""
@@ -64,6 +64,14 @@ _ROW_WHERE: dict[str, dict[str, Where]] = {
     "subjects": {"primary": "primary_subject", "secondary": "secondary_subject"},
     "history": {"primary": "history", "secondary": "history"},
     "certificates": {"secondary": "certificate"},
+}
+_A: Mapping[str, str] = {
+    "string": "a text",
+    "integer": "a whole number",
+    "decimal": "a number",
+    "boolean": "a yes or no",
+    "date": "a day",
+    "instant": "a moment",
 }
 _ARGUMENT_KINDS = {"int": "whole", "str": "text", "bool": "flag", "list[str]": "texts"}
 
@@ -240,9 +248,8 @@ class _Checker:
     def _given(self, rule: Rule, wanted: str) -> str:
         """What the rule's last step gives; faults of names and arguments on the way."""
         gives = wanted if wanted in {"string", "decimal", "date"} or rule.value is not None else "string"
-        kinds = [self._call(call) for call in rule.via]
-        named = [kind for kind in kinds if kind != "same"]
-        gives = named[-1] if named else gives
+        named = self._chain(rule.via)
+        gives = named or gives
         if rule.table is None:
             return gives
         table = self.definition.tables.get(rule.table)
@@ -251,10 +258,25 @@ class _Checker:
         if table is None:
             self.faults.add(rule.node, f"unknown table {rule.table}{candidates(rule.table, self.definition.tables)}")
             return wanted
-        after = [kind for kind in map(self._call, rule.then) if kind != "same"]
-        if after:
-            return after[-1]
+        if named in {"date", "instant"}:
+            self.faults.add(rule.via[-1].node, f"gives {_A[named]}, but table {rule.table} takes words")
+        if after := self._chain(rule.then):
+            return after
         return "boolean" if table.official == "boolean" and wanted == "boolean" else "string"
+
+    def _chain(self, calls: Sequence[Call]) -> Kind | None:
+        """What the last of *calls* gives, None where each gives what it takes; a fault for one that cannot read it."""
+        given: Kind | None = None
+        before = ""
+        for call in calls:
+            gives = self._call(call)
+            found = functions.FUNCTIONS.get(call.name)
+            if found is not None and given is not None and given not in found.takes:
+                text = f"{call.name} takes a text, but {before} before it gives {_A[given]}"
+                self.faults.add(call.node, text)
+            if gives != "same":
+                given, before = gives, call.name
+        return given
 
     def _call(self, call: Call) -> Kind:
         found = functions.FUNCTIONS.get(call.name)

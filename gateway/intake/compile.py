@@ -98,7 +98,7 @@ class Compiled:
     """The same closures once more, with what each of them reads: what `straight` is made from."""
 
 
-_NATIONAL_NAME = {"occurred_at": "updated_at", "type": "event_type"}
+_NATIONAL_NAME = {"type": "event_type"}
 _REMEMBERED = 1_024
 KEY_FIELDS = ("pupil_code", "school_code", "school_year", "grade_code")
 

@@ -210,8 +210,8 @@ class Connector:
         if order is None:
             order = event.get("occurred_at")
         if order is None:
-            if not any(problem.field in {"version", "updated_at"} for problem in found):
-                found.append(Problem("DQ-33", "updated_at"))
+            if not any(problem.field in {"version", "occurred_at"} for problem in found):
+                found.append(Problem("DQ-33", "occurred_at"))
             return None
         return SourceOrder(self.version_epoch, order)
 

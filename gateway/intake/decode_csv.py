@@ -25,6 +25,8 @@ _SHIFTED = Problem("DQ-26", "row")
 _PARTS = " / "
 _LONGEST_HEADING = 60
 _FEW = 3
+_LONGEST_COUNT = 4
+"""No pupil's code is so short; the count of a sheet's pupils is."""
 _NUMBERED = re.compile(r"\(?(\d{1,3})\)?")
 _TRIMMED = re.compile(r"\s*(?:\(\*\)|\*|:)+\s*$")
 Item = dict[str, str] | Problem
@@ -184,7 +186,7 @@ class _Reader:
         if self._label(line[place]) and header.names.get(place) not in self.layout.required:
             return False
         if any(char.isdecimal() for char in key) and not self._is_word(key):
-            return not _is_numbers(line)
+            return not _is_numbers(line) and not self._is_counted(line, key, header)
         if _is_whole(_cell(line, header, self.layout.order)):
             return not _is_numbers(line)
         due = [_cell(line, header, name) for name in self.layout.required if name != self.layout.key]
@@ -193,6 +195,17 @@ class _Reader:
         if any(is_day(cell) for cell in due):
             return True
         return (len(due) > 1 or sum(map(bool, line)) > _FEW) and not any(self._is_word(cell) for cell in due)
+
+    def _is_counted(self, line: Sequence[str], key: str, header: _Header) -> bool:
+        """A total whose count stands in the column of codes: its first words say so, and all else due is missing."""
+        if len(key) > _LONGEST_COUNT or not is_aside(next(cell for cell in line if cell), self.asides):
+            return False
+        return not any(_cell(line, header, name) for name in self._due_beside_words(line, header))
+
+    def _due_beside_words(self, line: Sequence[str], header: _Header) -> list[str]:
+        """The required columns other than the key's and the one the line begins in."""
+        first = next(place for place, cell in enumerate(line) if cell)
+        return [name for name in self.layout.required if name not in {self.layout.key, header.names.get(first)}]
 
     def _is_passed_over(self, line: Sequence[str], header: _Header, sheet: Sheet) -> bool:
         """Whether *line*, not plainly a pupil's, is a class, numbers of the columns, labels, a total or a signature."""

@@ -139,6 +139,8 @@ def _utf8(value: bytes) -> str | None:
 def _utf16(value: bytes) -> str | None:
     if value[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
         return _strict(value, "utf-16")
+    if value and b"\0" not in value:  # every separator and line end has one
+        return None
     return _strict(value, "utf-16-be" if value[:1] == b"\0" else "utf-16-le")
 
 

@@ -29,6 +29,7 @@ RESTORED = "GW-06"
 WIDEST_PUPIL_CODE = 20
 """The dictionary's width."""
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,3}", re.ASCII)
+_CLASS = re.compile(r"(?:lop|khoi)?\s*(\d{1,2})(?!\d)", re.ASCII)
 _CIRCULAR = re.compile(r"(?:tt|thong tu)?\s*(\d{2})(?:\s*/\s*\d{4}.*)?", re.ASCII)
 
 
@@ -238,6 +239,32 @@ def uuid() -> Step:
 
 @function(
     "string",
+    example("01 - Toán", "01"),
+    example("01 - Toán", "Toán", at=2),
+    example("01-Toán-HK1", "HK1", at=3),
+    example("Toán", "Toán"),
+    example("Toán", None, at=2),
+    example("7A|THCS Mẫu", "THCS Mẫu", mark="|", at=2),
+    example("- Toán", None),
+    few_values=True,
+)
+def part(*, mark: str = "-", at: int = 1) -> Step:
+    """The part at place *at* (1 is the first) of a text with *mark* between its parts; nothing where there is none."""
+    _check(at >= 1, "at must be 1 or more")
+    _check(bool(mark.strip()), "mark must be a sign or a word")
+
+    def step(value: object) -> object:
+        found = as_text(value)
+        if not isinstance(found, str) or not found:
+            return found or None
+        parts = found.split(mark)
+        return parts[at - 1].strip() or None if len(parts) >= at else None
+
+    return step
+
+
+@function(
+    "string",
     example(8, "08"),
     example("Khối 10", "10"),
     example("6.0", "06"),
@@ -254,6 +281,31 @@ def grade() -> Step:
             return found or None
         digits = re.sub(r"^(khoi|lop)\s*", "", whole_text(folded(found)))
         code = digits.zfill(2)
+        return code if code in code_lists()["grade"] else NOT_LISTED
+
+    return step
+
+
+@function(
+    "string",
+    example("2A", "02"),
+    example("10A1", "10"),
+    example("Lớp 7/3", "07"),
+    example("12.4", "12"),
+    example("1", "01"),
+    example("A2", Refusal("DQ-11")),
+    example("13A", Refusal("DQ-11")),
+    few_values=True,
+)
+def grade_of_class() -> Step:
+    """The grade a class name begins with, as two digits, 01 to 12."""
+
+    def step(value: object) -> object:
+        found = as_text(value)
+        if not isinstance(found, str) or not found:
+            return found or None
+        match = _CLASS.match(folded(found))
+        code = match[1].zfill(2) if match else ""
         return code if code in code_lists()["grade"] else NOT_LISTED
 
     return step

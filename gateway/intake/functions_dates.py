@@ -23,8 +23,12 @@ _YEAR_FIRST = re.compile(r"(\d{4})[/.\-](\d{1,2})[/.\-](\d{1,2})(?:[T ]00:00(?::
 _MONTH = re.compile(r"(?:(\d{1,2})[/.\-](\d{4})|(\d{4})[/.\-](\d{1,2})(?:[/.\-]00?)?)", re.ASCII)
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _SERIAL = re.compile(r"[2-6]\d{4}", re.ASCII)
+_SERIAL_TIME = re.compile(r"([2-6]\d{4})(?:[.,](\d{1,15}))?", re.ASCII)
+_DAY_S = 86_400
 _SCHOOL_YEAR = re.compile(r"(\d{4})\s*[-–—/]\s*(\d{4}|\d{2})", re.ASCII)
-_CLOCK_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
+_CLOCK_FIRST = re.compile(
+    r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4}|\d{2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII
+)
 _ISO = re.compile(
     r"(\d{4}-\d{2}-\d{2}|\d{8})(?:[Tt ](\d{2}(?::?\d{2}(?::?\d{2}(?:[.,]\d{1,9})?)?)?)"
     r" ?([Zz]|[+-]\d{2}(?::?\d{2})?)?)?",
@@ -45,7 +49,7 @@ def read_date(value: str, *, excel: bool) -> date | Refusal:
     """A full date: day first, or year first, or a spreadsheet serial where *excel*."""
     value = whole_text(value)
     if excel and _SERIAL.fullmatch(value):
-        return _EXCEL_DAY_0 + timedelta(days=int(value)) if 20_000 <= int(value) <= 60_000 else IMPOSSIBLE
+        return _excel_day(int(value))
     if match := _DAY_FIRST.fullmatch(value):
         day, month, year = match.groups()
         year = year if len(year) == 4 else _century(year)
@@ -57,6 +61,10 @@ def read_date(value: str, *, excel: bool) -> date | Refusal:
         return date(int(year), int(month), int(day)) if int(year) in _YEARS else IMPOSSIBLE
     except ValueError:
         return IMPOSSIBLE
+
+
+def _excel_day(serial: int) -> date | Refusal:
+    return _EXCEL_DAY_0 + timedelta(days=serial) if 20_000 <= serial <= 60_000 else IMPOSSIBLE
 
 
 def _century(year: str) -> str:
@@ -200,28 +208,47 @@ def school_year() -> Step:
     example("202605271500", Refusal("DQ-11")),
     example("2026052715", Refusal("DQ-11")),
     example("hôm qua", Refusal("DQ-11")),
+    example("27-5-26 15:00", 1_779_868_800_000),
+    example("46169", Refusal("DQ-11")),
+    example("46169.625", 1_779_868_800_000, excel=True),
+    example("46169", 1_779_814_800_000, excel=True),
+    also_takes=frozenset({"instant"}),
 )
-def instant() -> Step:
+def instant(*, excel: bool = False) -> Step:
     """A moment: ISO 8601, day-first date (DQ-12) with or without time, or 10 digits of seconds or 13 of milliseconds
     since 1970; no zone is +07:00 (DQ-16).
+
+    A spreadsheet serial, its fraction the time of day, only where *excel* (DQ-13).
     """
 
     def step(value: object) -> object:
         found = as_text(value)
         if not isinstance(found, str) or not found:
             return found or None
-        return read_instant(found)
+        return read_instant(found, excel=excel)
 
     return step
 
 
-def read_instant(value: str) -> int | Refusal:
-    """Milliseconds since 1970 UTC; a moment outside 1970…2100 is refused."""
+def read_instant(value: str, *, excel: bool = False) -> int | Refusal:
+    """Milliseconds since 1970 UTC; a moment outside 1970…2100 is refused, as is a spreadsheet serial if not *excel*."""
+    if excel and (serial := _SERIAL_TIME.fullmatch(value)):
+        return _excel_moment(int(serial[1]), serial[2] or "0")
     value = whole_text(value)
     moment = _epoch(value) if value.isdigit() and len(value) != 8 else _moment(value)
     if isinstance(moment, Refusal):
         return moment
     return moment if 0 <= moment < _MS_TO else IMPOSSIBLE
+
+
+def _excel_moment(serial: int, fraction: str) -> int | Refusal:
+    """A day number and the digits of its fraction, to the second: a spreadsheet's fraction is no more exact."""
+    day = _excel_day(serial)
+    if isinstance(day, Refusal):
+        return day
+    seconds = round(float(f"0.{fraction}") * _DAY_S)
+    midnight = datetime(day.year, day.month, day.day, tzinfo=HANOI)
+    return (midnight - _EPOCH) // _MILLISECOND + seconds * 1000
 
 
 def _epoch(value: str) -> int | Refusal:
@@ -233,7 +260,8 @@ def _epoch(value: str) -> int | Refusal:
 def _moment(value: str) -> int | Refusal:
     try:
         if match := _CLOCK_FIRST.fullmatch(value):
-            dd, mm, year, hour, minute, second = (int(part or 0) for part in match.groups())
+            dd, mm, _, hour, minute, second = (int(part or 0) for part in match.groups())
+            year = int(match[3] if len(match[3]) == 4 else _century(match[3]))
             moment = datetime(year, mm, dd, hour, minute, second, tzinfo=HANOI)
         elif match := _ISO.fullmatch(value):
             day, clock, zone = match.groups()
@@ -247,18 +275,26 @@ def _moment(value: str) -> int | Refusal:
     return (moment - _EPOCH) // _MILLISECOND
 
 
-@function("date", example("2026-05-29T23:30:00Z", date(2026, 5, 30)), example("29/05/2026", date(2026, 5, 29)))
-def day_of() -> Step:
-    """The day in Vietnam of a date or a moment."""
+@function(
+    "date",
+    example("2026-05-29T23:30:00Z", date(2026, 5, 30)),
+    example("29/05/2026", date(2026, 5, 29)),
+    example("29.5.26", date(2026, 5, 29)),
+    example("46171.5", date(2026, 5, 29), excel=True),
+    example("46171", Refusal("DQ-11")),
+    also_takes=frozenset({"instant"}),
+)
+def day_of(*, excel: bool = False) -> Step:
+    """The day in Vietnam of a date or a moment; of a spreadsheet serial only where *excel* (DQ-13)."""
 
     def step(value: object) -> object:
         found = as_text(value)
         if not isinstance(found, str) or not found:
             return found or None
-        plain = read_date(found, excel=False)
+        plain = read_date(found, excel=excel)
         if isinstance(plain, date) or plain is IMPOSSIBLE:
             return plain
-        moment = read_instant(found)
+        moment = read_instant(found, excel=excel)
         if isinstance(moment, Refusal):
             return moment
         return (datetime(1970, 1, 1, tzinfo=HANOI) + timedelta(hours=7, milliseconds=moment)).date()

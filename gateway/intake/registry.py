@@ -15,6 +15,9 @@ from gateway.intake.values import Step
 Kind = Literal["string", "boolean", "date", "decimal", "integer", "instant", "same"]
 """What a step gives; *same* means: whatever came in."""
 
+TEXTS: frozenset[Kind] = frozenset({"string", "integer", "decimal", "same"})
+"""What reads as a text: no function takes a day, or a yes or no, for that."""
+
 Factory = Callable[..., Step]
 
 
@@ -39,6 +42,8 @@ class Function:
     examples: tuple[Example, ...]
     few_values: bool
     """True where a year's records repeat few inputs, so that results are worth remembering."""
+    takes: frozenset[Kind] = TEXTS
+    """What it can read of the function before it; of an input it takes anything."""
 
 
 FUNCTIONS: dict[str, Function] = {}
@@ -49,14 +54,16 @@ def example(given: object, result: object, **arguments: object) -> Example:
     return Example(given, result, arguments)
 
 
-def function(gives: Kind, *examples: Example, few_values: bool = False) -> Callable[[Factory], Factory]:
-    """Registers a factory under its own name."""
+def function(
+    gives: Kind, *examples: Example, few_values: bool = False, also_takes: frozenset[Kind] = frozenset()
+) -> Callable[[Factory], Factory]:
+    """Registers a factory under its own name; *also_takes*: what it reads of the function before it besides texts."""
 
     def register(factory: Factory) -> Factory:
         name = factory.__name__
         parameters = inspect.signature(factory).parameters
         FUNCTIONS[name] = Function(
-            name, gives, factory, inspect.getdoc(factory) or "", parameters, examples, few_values
+            name, gives, factory, inspect.getdoc(factory) or "", parameters, examples, few_values, TEXTS | also_takes
         )
         return factory
 

@@ -144,7 +144,7 @@ def time_problems(occurred_at_ms: int, school_year: str, published_ms: int) -> l
     if start <= occurred_at_ms < end and occurred_at_ms <= published_ms + _CLOCK_DRIFT_MS:
         return []
     late = end <= occurred_at_ms <= published_ms + _CLOCK_DRIFT_MS
-    return [Problem("DQ-51", "updated_at", _AFTER_YEAR if late else "")]
+    return [Problem("DQ-51", "occurred_at", _AFTER_YEAR if late else "")]
 
 
 def issue_problems(issued: date, school_year: str, published_ms: int) -> list[Problem]:

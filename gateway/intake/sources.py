@@ -1,7 +1,7 @@
 """Which input a field of the national record is made from: for findings, coverage and people.
 
-Labels are those of findings: ``full_name``, ``subjects[15].mark_year``, ``history[#0].class_name``; ``event.version``
-and ``event.occurred_at`` are found under their national names too.
+Labels are those of findings: ``full_name``, ``subjects[15].mark_year``, ``history[#0].class_name``; the event's fields
+are found without ``event.`` too, as findings name them.
 """
 
 import re
@@ -13,7 +13,7 @@ from gateway.intake.language import Condition, Definition, Rows, Rule
 _ROW = re.compile(r"(\w+)\[([^\]]*)\]\.(\w+)")
 SECTION_ORDER = ("event", "record", "results", "facts")
 ROW_ORDER = ("subjects", "history", "certificates")
-_NATIONAL_NAMES = {"updated_at": "occurred_at", "event_type": "type"}
+_NATIONAL_NAMES = {"event_type": "type"}
 _BIRTH = ("birth_date", "birth_year_month", "birth_year")
 
 

@@ -163,12 +163,16 @@ def diff_command(
     found = [change for file in files for change in changes(case_results(other, file), case_results(now, file))]
     found = [change for change in found if change.path != "record.connector"]  # the mapping's version, said once
     versions = {"before": other.label, "after": now.label}
+    unraised = bool(found) and other.mapping_version == now.mapping_version
     if as_json:
-        print_json({**versions, "cases": len(files), "changes": [change.as_json() for change in found]})
+        changed = [change.as_json() for change in found]
+        print_json({**versions, "cases": len(files), "changes": changed, "mapping_version_unraised": unraised})
     else:
         typer.echo(f"{other.label} → {now.label}, {len(files)} cases: {_summary(found)}")
         for change in found:
             typer.echo(f"    {change}")
+        if unraised:
+            typer.echo(f"results differ but both are mapping_version {now.mapping_version}: raise it in connector.yaml")
     raise typer.Exit(1 if found else 0)
 
 

@@ -17,6 +17,8 @@ from gateway.config import Config, load_config
 from gateway.edges.keys import load_keys, new_keys
 from gateway.edges.ledger import LedgerUnavailable, migrate
 from gateway.errors import GatewayError
+from gateway.ops.format import print_json
+from gateway.ops.kit_options import JsonOption
 from gateway.ops.supervisor import Plan, Supervisor
 from gateway.ops.worker import stage_names
 from gateway.sandbox import demo as demo_run
@@ -115,13 +117,23 @@ def demo(
 def keys_new(
     path: Annotated[Path, typer.Argument(help="The file to make; mode 0600.")],
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Leave an existing file as it is.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make fresh lane-token and ledger keys.  The lane-token key is never rotated: back the file up."""
     try:
         new_keys(path)
     except FileExistsError as error:
         if if_missing:
+            _tell_keys(path, made=False, as_json=as_json)
             return
         message = f"{path} exists and is never overwritten: without its keys the ledger cannot be read"
         raise GatewayError(message) from error
-    typer.echo(f"{path} made; keep a copy in a safe place", err=True)
+    _tell_keys(path, made=True, as_json=as_json)
+
+
+def _tell_keys(path: Path, *, made: bool, as_json: bool) -> None:
+    """Where the keys lie, never what they are."""
+    if as_json:
+        print_json({"keys_file": str(path), "made": made})
+    elif made:
+        typer.echo(f"{path} made; keep a copy in a safe place", err=True)

@@ -79,7 +79,7 @@ def test_a_cancel_in_xml_keeps_its_bytes_as_evidence() -> None:
 def test_a_cancel_without_version_and_time_is_rejected() -> None:
     cancel = vnedu_row(secondary(), version=7, event="CANCEL") | {"phien_ban": None, "thoi_gian_cap_nhat": ""}
 
-    assert codes(rejected(cancel)) == ["DQ-33:updated_at"]
+    assert codes(rejected(cancel)) == ["DQ-33:occurred_at"]
 
 
 def test_without_a_version_the_business_time_orders() -> None:
@@ -107,7 +107,7 @@ def test_authority_ends_with_its_last_day() -> None:
     after = row(ma_truong="38999511", nam_hoc="2023-2024", thoi_gian_cap_nhat="2025-01-01T00:00:00")
 
     assert isinstance(items(before)[0], Mapped)
-    assert codes(rejected(after)) == ["DQ-28:school_code", "DQ-51:updated_at"]
+    assert codes(rejected(after)) == ["DQ-28:school_code", "DQ-51:occurred_at"]
 
 
 def test_a_record_without_pupil_code_is_rejected_without_record_id() -> None:

@@ -76,6 +76,8 @@ def test_columns_are_found_by_their_headings_wherever_they_stand() -> None:
         "TT;Lớp;Mã HS;Họ tên;;\n",
         "Tổng cộng;;;;;12\n",
         ";;;Sĩ số: 30;;\n",
+        "Tổng số;;35;;;12\n",
+        ";Cộng:;35;;;\n",
         ";;;;Ngày 30 tháng 5 năm 2026;\n;;;Người lập biểu;;Hiệu trưởng\n;;;Mẫu Thị Ký;;Mẫu Văn Trưởng\n",
         ";;;;;Mẫu Văn Trưởng\n",
     ],
@@ -86,6 +88,11 @@ def test_a_line_that_is_no_pupil_is_passed_over(passed_over: str) -> None:
 
 def test_a_pupil_without_a_code_is_no_total() -> None:
     assert rows(HEADER + "1;1A;;Mẫu An;T;9\n") == [pupil(1, ma="")]
+
+
+@pytest.mark.parametrize("doubtful", ["Tổng số;1A;2499990502;;T;9\n", "Tổng số;1A;35;Mẫu An;T;9\n"])
+def test_a_line_with_a_code_or_a_name_is_a_pupil_s_whatever_its_first_word(doubtful: str) -> None:
+    assert rows(HEADER + line(1) + doubtful) == [pupil(1), SHIFTED]
 
 
 def test_a_line_of_its_own_gives_the_class_of_those_below() -> None:

@@ -81,6 +81,8 @@ def test_every_letter_of_vni_small_and_capital() -> None:
         (NAMES.encode(), "tcvn3"),
         (NAMES.encode(), "vni"),
         (b"abc", "utf-16"),
+        (b"\xef\xbb\xbf" + NAMES.encode(), "utf-16"),
+        ("đúng số byte".encode() + b"a" * (len("đúng số byte".encode()) % 2), "utf-16"),
         (b"\x00\xd8x", "utf-16"),
         (b"\xd2abc\xff\x8a", "windows-1258"),
     ],

@@ -294,7 +294,7 @@ def test_a_time_that_cannot_be_read_is_refused_at_its_field(given: object, code:
     found = vnedu().process(vnedu_message([row(1, thoi_gian_cap_nhat=given)]), PLACE, PUBLISHED_MS)
 
     assert isinstance(found, Items)
-    assert codes(found.items[0]) == [f"{code}:updated_at"]
+    assert codes(found.items[0]) == [f"{code}:occurred_at"]
 
 
 @pytest.mark.parametrize("given", ["abcde", "799911", "7.9911", "-1"])

@@ -88,7 +88,7 @@ def test_the_base_row_has_no_finding() -> None:
         ({"tin": "-", "tin_hk1": "-", "tin_hk2": "-"}, ["DQ-32:subjects[32]"]),
         ({"tin": "-"}, ["DQ-32:subjects[32]"]),
         ({"noi_o": "Thị xã Mẫu (cũ)"}, ["DQ-29:residence_address"]),
-        ({"thoi_gian_cap_nhat": "2025-06-30T10:00:00"}, ["DQ-51:updated_at"]),
+        ({"thoi_gian_cap_nhat": "2025-06-30T10:00:00"}, ["DQ-51:occurred_at"]),
     ],
 )
 def test_a_contradiction_warns(changes: dict[str, object], found: list[str]) -> None:

@@ -124,14 +124,14 @@ def test_a_business_time_is_inside_the_school_year() -> None:
     ]
 
     assert found == [
-        [Problem("DQ-51", "updated_at")], [], [], [Problem("DQ-51", "updated_at", "after_year")],
+        [Problem("DQ-51", "occurred_at")], [], [], [Problem("DQ-51", "occurred_at", "after_year")],
     ]  # fmt: skip
-    assert time_problems(0, "0000-0001", START_MS) == [Problem("DQ-51", "updated_at", "after_year")]
-    assert time_problems(START_MS, "9999-0000", START_MS) == [Problem("DQ-51", "updated_at")]
+    assert time_problems(0, "0000-0001", START_MS) == [Problem("DQ-51", "occurred_at", "after_year")]
+    assert time_problems(START_MS, "9999-0000", START_MS) == [Problem("DQ-51", "occurred_at")]
 
 
 def test_a_business_time_more_than_five_minutes_ahead_of_its_publication_is_in_the_future() -> None:
-    for ahead, found in ((5 * MINUTE_MS, []), (5 * MINUTE_MS + 1, [Problem("DQ-51", "updated_at")])):
+    for ahead, found in ((5 * MINUTE_MS, []), (5 * MINUTE_MS + 1, [Problem("DQ-51", "occurred_at")])):
         assert time_problems(START_MS + DAY_MS + ahead, "2025-2026", START_MS + DAY_MS) == found
 
 

@@ -111,7 +111,7 @@ def test_diff_against_a_folder_names_each_field_and_ends_with_1(folder: Path, tm
     subprocess.run(["cp", "-r", str(folder / "probe"), str(before)], check=True)
     assert said(folder, "diff", "probe", "--against", str(before)) == (
         0,
-        {"before": "probe@1", "after": "probe@1", "cases": 1, "changes": []},
+        {"before": "probe@1", "after": "probe@1", "cases": 1, "changes": [], "mapping_version_unraised": False},
     )
     edit(folder, "mappings/record.yaml", "award_text: danh_hieu", "award_text: {value: Mẫu}")
     edit(folder, "connector.yaml", 'mapping_version: "1"', 'mapping_version: "2"')
@@ -132,6 +132,8 @@ def test_diff_against_a_git_revision_reads_what_was_committed(folder: Path) -> N
     code, found = said(folder, "diff", "probe", "--against", "HEAD")
 
     assert (code, {change["path"] for change in found["changes"]}) == (1, {"record.body.award_text"})
+    assert found["mapping_version_unraised"]
+    assert "both are mapping_version 1: raise it" in invoke(folder, "diff", "probe", "--against", "HEAD")[1]
 
 
 def test_diff_against_nothing_that_exists_says_so(folder: Path) -> None:

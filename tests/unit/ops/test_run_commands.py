@@ -1,5 +1,6 @@
 """What `hocba run` and `hocba keys new` accept, and what they tell when they do not."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,12 @@ def test_new_keys_are_private_and_never_overwritten(tmp_path: Path) -> None:
     made = CliRunner().invoke(app(), ["keys", "new", str(path)])
     first = path.read_bytes()
     again = CliRunner().invoke(app(), ["keys", "new", str(path)])
+    told = CliRunner().invoke(app(), ["keys", "new", str(path), "--if-missing", "--json"])
     left = CliRunner().invoke(app(), ["keys", "new", str(path), "--if-missing"])
 
     assert made.exit_code == 0
     assert path.stat().st_mode & 0o777 == 0o600
+    assert json.loads(told.output) == {"keys_file": str(path), "made": False}
     assert load_keys(path)
     assert isinstance(again.exception, GatewayError)
     assert left.exit_code == 0
