@@ -1,30 +1,31 @@
 """One HTTP request and what is known about it afterwards: answered, not sent, or lost.
 
+    exchange_httpx.py   tokens, packets, batches, registries        exchange_fast.py   one record a request
+
 The rule: an error before the request left (name, connection, TLS) proves that nothing happened; an error after that
-proves nothing at all. Foreign exceptions end here; their texts are dropped, because they may quote what was sent.
+proves nothing at all. Foreign exceptions end in those two files; their texts are dropped, because they may quote what
+was sent. What is asked goes to the configured origin and nowhere else: no redirect is followed, no environment is
+read, and a path that names another host is not sent. One set of tests holds both to this.
 """
 
-import asyncio
 import re
-import socket
-import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
-
-import httpx
+from typing import Any, Final, Protocol
 
 from gateway.outcomes import HoldReason
 
+HEADERS_READ: Final = ("date", "retry-after")
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A whole answer came."""
+    """A whole answer came; *headers* are those of HEADERS_READ that it had, by their names in lower case."""
 
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -45,84 +46,53 @@ class Lost:
 Reply = Answered | NotSent | Lost
 
 
-class Exchange:
+class Exchange(Protocol):
     """An HTTP connection pool to one neighbour with bounds on time and size."""
-
-    def __init__(self, client: httpx.AsyncClient, *, total_s: float, max_answer_bytes: int) -> None:
-        self._client = client
-        self._total_s = total_s
-        self._max_answer_bytes = max_answer_bytes
 
     async def ask(self, method: str, path: str, **parts: Any) -> Reply:
         """Send one request (parts: content, headers, files, data). Raises nothing a network can cause."""
-        request = self._client.build_request(method, path, **parts)
-        try:
-            async with asyncio.timeout(self._total_s):
-                return await self._read(request)
-        except (TimeoutError, httpx.TransportError, httpx.DecodingError) as error:
-            return _known_after(error)
-
-    async def _read(self, request: httpx.Request) -> Reply:
-        answer = await self._client.send(request, stream=True)
-        try:
-            chunks, size = [], 0
-            async for chunk in answer.aiter_bytes():
-                size += len(chunk)
-                if size > self._max_answer_bytes:
-                    return Lost("size")
-                chunks.append(chunk)
-            return Answered(answer.status_code, answer.headers, b"".join(chunks))
-        finally:
-            await answer.aclose()
 
     async def aclose(self) -> None:
         """Close the pool."""
-        await self._client.aclose()
 
 
-def pool(
-    base_url: str, timeout: httpx.Timeout, connections: int, tls: ssl.SSLContext | None = None
-) -> httpx.AsyncClient:
-    """A pool that follows no redirect and reads no environment: what is asked goes where the configuration says.
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Paths of PEM files: an authority of the neighbour's own, and our certificate with its key (mutual TLS)."""
 
-    *tls* where the neighbour's authority is a private one, or where it wants a certificate of ours.
+    ca: str = ""
+    certificate: str = ""
+    private_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way to a neighbour: its origin, the bounds of a request, and whom TLS trusts and presents.
+
+    *connect_s*, *write_s* and *read_s* bound a phase without progress, *total_s* the whole request.
     """
-    return httpx.AsyncClient(
-        base_url=base_url,
-        verify=tls or True,
-        timeout=timeout,
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-        follow_redirects=False,
-        trust_env=False,
-    )
+
+    url: str
+    connect_s: float
+    write_s: float
+    read_s: float
+    total_s: float
+    connections: int
+    max_answer_bytes: int
+    tls: Tls = Tls()
 
 
-def _known_after(error: Exception) -> Reply:
-    match error:
-        case httpx.ConnectError() | httpx.ConnectTimeout():
-            return NotSent(_why(error))
-        case httpx.PoolTimeout():
-            return NotSent("outage")
-        case TimeoutError() | httpx.TimeoutException():
-            return Lost("timeout")
-        case httpx.DecodingError():
-            return Lost("encoding")
-        case _:
-            return Lost("connection")
+def way(url: str, timeout_s: float, connections: int, max_answer_bytes: int) -> Way:
+    """A way with one bound for every phase."""
+    return Way(url, timeout_s, timeout_s, timeout_s, timeout_s, connections, max_answer_bytes)
 
 
-def _why(error: BaseException) -> HoldReason:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return "tls"
-        if isinstance(seen, socket.gaierror):
-            return "dns"
-        seen = seen.__cause__ or seen.__context__
-    return "outage"
+def stays(path: str) -> bool:
+    """Whether *path* leaves the host to the way: anything else could carry a record to another one."""
+    return path.startswith("/") and not path.startswith(("//", "/\\"))
 
 
-def retry_after_s(headers: httpx.Headers, cap_s: float) -> float | None:
+def retry_after_s(headers: Mapping[str, str], cap_s: float) -> float | None:
     """Seconds that *headers* ask to wait, at most *cap_s*; None when they do not say.
 
     A date is relative to the answer's own Date, so a wrong clock on either side does not matter (RFC 9110, 10.2.3).

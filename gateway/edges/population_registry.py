@@ -6,16 +6,16 @@ than the limit apart, and nothing about a person is sent until a request without
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
-
-import httpx
+from urllib.parse import urlsplit, urlunsplit
 
 from gateway.config import PopulationLink
 from gateway.edges import clock
-from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, pool, retry_after_s
+from gateway.edges.exchange import Answered, Lost, NotSent, retry_after_s, way
+from gateway.edges.exchange_httpx import HttpxExchange
 from gateway.edges.identity_link import CONNECTIONS, Duty, RefusedLookup
 from gateway.edges.population_soap import Unaskable, authorization, finding_of, request_of
 from gateway.edges.target_contract import read_credentials
@@ -41,8 +41,10 @@ class PopulationRegistry:
         self.most = 1
         self._settings = settings
         self._credentials = credentials
-        client = pool(settings.url, httpx.Timeout(settings.timeout_s), CONNECTIONS)
-        self._exchange = Exchange(client, total_s=settings.timeout_s, max_answer_bytes=_MAX_REPLY_BYTES)
+        parts = urlsplit(settings.url)
+        self._path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        origin = f"{parts.scheme}://{parts.netloc}"
+        self._exchange = HttpxExchange(way(origin, settings.timeout_s, CONNECTIONS, _MAX_REPLY_BYTES))
         self._clocks_differ = False
 
     async def ask(
@@ -60,7 +62,7 @@ class PopulationRegistry:
             **self._settings.headers,
             **authorization(self._settings, self._credentials, clock.now_ms()),
         }
-        match await self._exchange.ask("POST", self._settings.url, content=content, headers=headers):
+        match await self._exchange.ask("POST", self._path, content=content, headers=headers):
             case Answered() as answered:
                 self._watch(answered.headers)
                 finding = _finding(answered)
@@ -72,12 +74,12 @@ class PopulationRegistry:
 
     async def _clocks_agree(self) -> bool:
         """Look at the upstream's clock with a request that names nobody."""
-        answer = await self._exchange.ask("HEAD", self._settings.url, headers=self._settings.headers)
+        answer = await self._exchange.ask("HEAD", self._path, headers=self._settings.headers)
         if isinstance(answer, Answered):
             self._watch(answer.headers)
         return not self._clocks_differ
 
-    def _watch(self, headers: httpx.Headers) -> None:
+    def _watch(self, headers: Mapping[str, str]) -> None:
         try:
             theirs = parsedate_to_datetime(headers.get("date", "")).timestamp()
         except (TypeError, ValueError):

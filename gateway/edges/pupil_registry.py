@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import httpx
 import msgspec
 
-from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, pool, retry_after_s
+from gateway.edges.exchange import Answered, Lost, NotSent, retry_after_s, way
+from gateway.edges.exchange_httpx import HttpxExchange
 from gateway.edges.identity_link import CONNECTIONS, Duty, RefusedLookup
 from gateway.identity.chain import People
 from gateway.identity.verdicts import Claim
@@ -46,8 +46,7 @@ class PupilRegistry:
         self.duty = duty
         self.most = most
         self._token = token
-        client = pool(url, httpx.Timeout(timeout_s), CONNECTIONS)
-        self._exchange = Exchange(client, total_s=timeout_s, max_answer_bytes=_MAX_ANSWER_BYTES)
+        self._exchange = HttpxExchange(way(url, timeout_s, CONNECTIONS, _MAX_ANSWER_BYTES))
         self._decoder = msgspec.json.Decoder(_Answer)
 
     async def ask(

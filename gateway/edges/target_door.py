@@ -6,15 +6,16 @@ HTTP status is looked up in the contract's table here and never seen again.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-import httpx
 import msgspec
 import tenacity
 
 from gateway.config import ConfigFaults
-from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, Reply, pool, retry_after_s
+from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, Reply, Way, retry_after_s
+from gateway.edges.exchange_fast import FastExchange
+from gateway.edges.exchange_httpx import HttpxExchange
 from gateway.edges.target_contract import (
     Bearer,
     ClientCredentials,
@@ -30,6 +31,8 @@ from gateway.outcomes import Ambiguous, Hold, RefusedWhole, TooLarge, Unavailabl
 _TOKEN_BUDGET_S = 6.0
 _TOKEN_TOTAL_S = 4.0
 _TOKEN_REST_S = 1.0
+FAST_RECORDS: Final = 20
+"""A contract with batches of at most so many records is served by the exchange for many small requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,9 @@ class _Fixed:
 
     async def token(self, spoiled: str = "") -> str | Hold | Unavailable:
         return Hold("auth") if spoiled else self._token
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 class _Granted:
@@ -75,6 +81,10 @@ class _Granted:
                 self._now, life_s = await self._fetch()
                 self._good_until_s = self._monotonic_s() + life_s
             return self._now
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._exchange.aclose()
 
     async def _fetch(self) -> tuple[str | Hold | Unavailable, float]:
         retrying = tenacity.AsyncRetrying(
@@ -191,6 +201,7 @@ class Door:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        await self._keys.aclose()
         await self._exchange.aclose()
 
 
@@ -199,15 +210,22 @@ def open_door(contract: Contract, url: str, credentials: Mapping[str, str], mono
     if faults := missing_credentials(contract, credentials):
         raise ConfigFaults(faults)
     times = contract.timeouts
-    timeout = httpx.Timeout(times.total_s, connect=times.connect_s, write=times.write_s, read=times.read_s)
-    connections = contract.concurrency + 1  # one more, so that a token never waits behind the batches
-    client = pool(url, timeout, connections, tls_of(contract, credentials))
-    exchange = Exchange(client, total_s=times.total_s, max_answer_bytes=contract.max_answer_bytes)
+    way = Way(
+        url,
+        times.connect_s,
+        times.write_s,
+        times.read_s,
+        times.total_s,
+        contract.concurrency + 1,  # one more, so that a token never waits behind the batches
+        contract.max_answer_bytes,
+        tls_of(contract, credentials),
+    )
+    exchange: Exchange = FastExchange(way) if contract.batch.records <= FAST_RECORDS else HttpxExchange(way)
     match contract.auth:
         case Bearer(token=token):
             return Door(contract, exchange, _Fixed(credentials[token]))
         case NoToken():
             return Door(contract, exchange, _Fixed(""))
         case PasswordGrant() | ClientCredentials() as grant:
-            asking = Exchange(client, total_s=_TOKEN_TOTAL_S, max_answer_bytes=contract.max_answer_bytes)
+            asking = HttpxExchange(replace(way, total_s=_TOKEN_TOTAL_S, connections=1))
             return Door(contract, exchange, _Granted(asking, grant, credentials, monotonic_s))

@@ -4,42 +4,40 @@ import ssl
 from collections.abc import Mapping
 
 from gateway.config import ConfigFaults, Fault
+from gateway.edges.exchange import Tls
 from gateway.edges.target_contract import Contract
 
 
-def tls_of(contract: Contract, credentials: Mapping[str, str]) -> ssl.SSLContext | None:
-    """The context of a target that wants our certificate or has an authority of its own; None: the system's.
+def tls_of(contract: Contract, credentials: Mapping[str, str]) -> Tls:
+    """The files of a target that wants our certificate or has an authority of its own.
 
     Raises ConfigFaults for files that cannot be used; their content is never quoted.
     """
     tls = contract.tls
-    if not (tls.ca or tls.certificate):
-        return None
+    paths = Tls(*(credentials[key] if key else "" for key in (tls.ca, tls.certificate, tls.private_key)))
     faults: list[Fault] = []
-    context = ssl.create_default_context()
-    if tls.ca:
-        context = _authority(contract.name, credentials[tls.ca], faults) or context
-    if tls.certificate:
-        _identity(contract, credentials, context, faults)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if paths.ca:
+        _authority(contract.name, paths, context, faults)
+    if paths.certificate:
+        _identity(contract.name, paths, context, faults)
     if faults:
         raise ConfigFaults(faults)
-    return context
+    return paths
 
 
-def _authority(name: str, path: str, faults: list[Fault]) -> ssl.SSLContext | None:
+def _authority(name: str, paths: Tls, context: ssl.SSLContext, faults: list[Fault]) -> None:
     try:
-        return ssl.create_default_context(cafile=path)
+        context.load_verify_locations(paths.ca)
     except (OSError, ssl.SSLError) as error:
-        faults.append(_fault(name, "tls.ca", path, error))
-        return None
+        faults.append(_fault(name, "tls.ca", paths.ca, error))
 
 
-def _identity(contract: Contract, credentials: Mapping[str, str], context: ssl.SSLContext, faults: list[Fault]) -> None:
-    certificate, key = credentials[contract.tls.certificate], credentials[contract.tls.private_key]
+def _identity(name: str, paths: Tls, context: ssl.SSLContext, faults: list[Fault]) -> None:
     try:
-        context.load_cert_chain(certificate, key, password=_no_password)
+        context.load_cert_chain(paths.certificate, paths.private_key, password=_no_password)
     except (OSError, ssl.SSLError) as error:
-        faults.append(_fault(contract.name, "tls.certificate", f"{certificate} with {key}", error))
+        faults.append(_fault(name, "tls.certificate", f"{paths.certificate} with {paths.private_key}", error))
 
 
 def _no_password() -> bytes:

@@ -23,11 +23,11 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
     ca: Path
 
-    def give(self, name: str) -> tuple[Path, Path]:
-        """A certificate for 127.0.0.1 and its private key."""
+    def give(self, name: str, host: str = "127.0.0.1", until: datetime.datetime = UNTIL) -> tuple[Path, Path]:
+        """A certificate for *host* and its private key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(name), self.name, key.public_key())
-        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        builder = _builder(_name(name), self.name, key.public_key(), until)
+        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
         certificate = builder.add_extension(address, critical=False).sign(self.key, hashes.SHA256())
         return _write(self.folder, name, certificate, key)
 
@@ -50,9 +50,11 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, until: datetime.datetime = UNTIL
+) -> x509.CertificateBuilder:
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
-    return builder.serial_number(x509.random_serial_number()).not_valid_before(FROM).not_valid_after(UNTIL)
+    return builder.serial_number(x509.random_serial_number()).not_valid_before(FROM).not_valid_after(until)
 
 
 def _write(

@@ -6,12 +6,11 @@ import json
 import uuid
 from pathlib import Path
 
-import httpx
 import msgspec
 import pytest
 
 from gateway.config import ConfigFaults
-from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, Reply, plain_code, pool, retry_after_s
+from gateway.edges.exchange import plain_code, retry_after_s
 from gateway.edges.target_contract import ImmediateContract, PacketContract, load_contract
 from gateway.edges.targets import HttpImmediate, HttpPackets, encode_packet, open_immediate, open_packets, outcome_of
 from gateway.outcomes import (
@@ -20,6 +19,7 @@ from gateway.outcomes import (
     Ambiguous,
     Duplicate,
     Hold,
+    HoldReason,
     Landed,
     NotFound,
     Pending,
@@ -33,7 +33,9 @@ from gateway.outcomes import (
     Whole,
 )
 from gateway.record import Op
+from tests.fakes.certificates import authority
 from tests.fakes.raw_server import answer, raw_server
+from tests.fakes.wire_servers import tls_server
 
 ROOT = Path(__file__).resolve().parents[3]
 CREDENTIALS = {"client_id": "c", "client_secret": "s", "username": "u", "password": "p", "unit": "48999701"}
@@ -41,10 +43,11 @@ TOKEN = answer("200 OK", '{"access_token": "T1", "token_type": "Bearer", "expire
 KEY = "0a6c1f00-0000-4000-8000-0000000000e1"
 
 
-def immediate(url: str) -> HttpImmediate:
+def immediate(url: str, records: int = 500) -> HttpImmediate:
     contract = load_contract(ROOT / "targets/population.yaml", {})
     assert isinstance(contract, ImmediateContract)
-    return open_immediate(contract, url, {"token": "t"})
+    batch = msgspec.structs.replace(contract.batch, records=records)
+    return open_immediate(msgspec.structs.replace(contract, batch=batch), url, {"token": "t"})
 
 
 def packet_contract() -> PacketContract:
@@ -61,57 +64,6 @@ def packets(url: str, now_s: list[float] | None = None) -> HttpPackets:
 def one(name: str = "r1") -> Send:
     payload = {"idbanghi": name, "phienban": 1, "sukien": "NEW", "hovaten": "Trần Mẫu Bí Mật"}
     return Send(name, 1, Op.NEW, "k-" + name, msgspec.json.encode(payload))
-
-
-async def ask(url: str, *, total_s: float = 1.0, most: int = 1000) -> Reply:
-    exchange = Exchange(pool(url, httpx.Timeout(total_s), 1), total_s=total_s, max_answer_bytes=most)
-    reply = await exchange.ask("GET", "/")
-    await exchange.aclose()
-    return reply
-
-
-# --- exchange ---------------------------------------------------------------------------------------------------------
-
-
-async def test_nobody_listening_means_not_sent() -> None:
-    assert await ask("http://127.0.0.1:1") == NotSent("outage")
-
-
-async def test_a_name_that_does_not_resolve_means_not_sent() -> None:
-    assert await ask("http://mau.invalid", total_s=5) == NotSent("dns")
-
-
-async def test_a_server_that_speaks_no_tls_means_not_sent() -> None:
-    async with raw_server(greet=b"not TLS at all\r\n" * 9) as server:
-        assert await ask(server.url.replace("http:", "https:")) == NotSent("tls")
-
-
-async def test_a_connection_closed_without_an_answer_is_lost() -> None:
-    async with raw_server() as server:
-        assert await ask(server.url) == Lost("connection")
-
-
-async def test_an_answer_cut_in_the_middle_is_lost() -> None:
-    async with raw_server(answer("200 OK", "x" * 100)[:-50]) as server:
-        assert await ask(server.url) == Lost("connection")
-
-
-async def test_an_answer_that_never_comes_is_lost() -> None:
-    async with raw_server(answer("200 OK"), pause_s=5) as server:
-        assert await ask(server.url, total_s=0.1) == Lost("timeout")
-
-
-async def test_an_answer_above_the_limit_is_lost_and_not_read_to_its_end() -> None:
-    async with raw_server(answer("200 OK", "x" * 5000)) as server:
-        assert await ask(server.url) == Lost("size")
-
-
-async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
-    async with raw_server(answer("302 Found", "", "location: http://elsewhere.invalid/")) as server:
-        reply = await ask(server.url)
-
-        assert isinstance(reply, Answered)
-        assert reply.status == 302
 
 
 @pytest.mark.parametrize(
@@ -131,7 +83,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
 def test_retry_after_is_seconds_or_a_date_by_the_servers_own_clock(
     headers: dict[str, str], wait_s: float | None
 ) -> None:
-    assert retry_after_s(httpx.Headers(headers), 300.0) == wait_s
+    assert retry_after_s({name.lower(): text for name, text in headers.items()}, 300.0) == wait_s
 
 
 def test_a_code_that_might_quote_a_record_is_not_passed_on() -> None:
@@ -157,9 +109,10 @@ def test_a_code_that_might_quote_a_record_is_not_passed_on() -> None:
         (answer("200 OK", '{"results": null}'), Ambiguous("unreadable")),
     ],
 )
-async def test_an_answer_to_the_whole_batch_is_sorted_by_its_status(reply: bytes, whole: Whole) -> None:
-    async with raw_server(reply) as server:
-        target = immediate(server.url)
+@pytest.mark.parametrize("records", [500, 1])
+async def test_an_answer_to_the_whole_batch_is_sorted_by_its_status(reply: bytes, whole: Whole, records: int) -> None:
+    async with raw_server(reply, reply) as server:
+        target = immediate(server.url, records)
 
         got = await target.send([one()])
 
@@ -421,6 +374,7 @@ async def test_a_refused_token_is_replaced_once_and_then_holds() -> None:
     ("replies", "receipt"),
     [
         ([answer("400 Bad", '{"error": "invalid_grant"}')], Hold("auth")),
+        ([answer("401 No", '{"error": "invalid_client"}')], Hold("auth")),
         ([answer("200 OK", '{"no": "token"}')], Hold("contract")),
         ([answer("429 Slow", "", "retry-after: 9")], Unavailable(9.0, "token")),
         ([answer("500 Oops")] * 4, Unavailable(None, "token")),
@@ -432,6 +386,22 @@ async def test_without_a_token_nothing_is_sent(replies: list[bytes], receipt: Re
 
         assert await target.submit(str(uuid.uuid4()), "01", b"{}") == receipt
         assert set(paths(server.asked)) == {"token"}
+        await target.aclose()
+
+
+@pytest.mark.parametrize(("url", "reason"), [("http://127.0.0.1:1", "outage"), ("http://mau.invalid", "dns")])
+async def test_a_token_server_that_is_not_there_holds_with_its_own_reason(url: str, reason: HoldReason) -> None:
+    target = packets(url)
+
+    assert await target.submit(KEY, "01", b"{}") == Hold(reason)
+    await target.aclose()
+
+
+async def test_a_token_server_with_a_certificate_of_nobody_holds_with_its_own_reason(tmp_path: Path) -> None:
+    async with tls_server(authority(tmp_path).give("server")) as url:
+        target = packets(url)
+
+        assert await target.submit(KEY, "01", b"{}") == Hold("tls")
         await target.aclose()
 
 
