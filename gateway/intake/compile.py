@@ -90,6 +90,8 @@ class Compiled:
     """Fields of the event that the mapping declares required, and what a finding calls them."""
     known: Mapping[str, Any]
     """Tree of known input names, for counting the unknown ones: name → tree below, empty when all below is known."""
+    around: Mapping[str, Any]
+    """The same of the message around its items; that of the item where the message is one."""
     embedded: Embedded | None
     """The signed document inside an item."""
     components: bool
@@ -121,6 +123,7 @@ class _Compiler:
         self.specs = checks.specs(self.level)
         self.nothing = frozenset({"", *definition.blank})  # as `clean` leaves them: `language`
         self.known: dict[str, Any] = {}
+        self.around = {} if definition.profile.batch else self.known
         self.above: list[str] = []
         """Paths of rows that look into their item."""
         self.reads: list[str] = []
@@ -148,11 +151,13 @@ class _Compiler:
             required=self._required(),
             event_due=tuple((n, _NATIONAL_NAME.get(n, n)) for n, rule in sections["event"].items() if rule.required),
             known=self.known,
+            around=self.around,
             embedded=self._embedded(),
             components=self._has_components(),
             parts=Parts(self.inputs, self.texts, self.fixed, self.listed, self.alike, frozenset(self.present)),
         )
-        for path in self.definition.ignore:
+        batch = self.definition.profile.batch
+        for path in (*self.definition.ignore, *([f"$.{batch}"] if batch else [])):
             self._know(path)
         return mapping
 
@@ -436,9 +441,7 @@ class _Compiler:
 
     def _know(self, path: str, inside: dict[str, Any] | None = None) -> None:
         """Notes *path* as known; everything below a leaf is known too."""
-        if path.startswith("$."):
-            return
-        here = self.known
+        here = self.around if path.startswith("$.") else self.known
         *parents, last = path_steps(path)
         for step in parents:
             here = here.setdefault(step.name, {})

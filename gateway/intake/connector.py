@@ -94,6 +94,8 @@ class Connector:
     straight: Straight | None
     """The short way of plainly clean items; without it the complete path does all, with the same outcomes."""
     known: Known
+    around: Known | None
+    """The known names of the message around its items; None where there is nothing around."""
     items: Getter | None
     severity: Callable[[Problem], str]
     signed_by: Policy | None
@@ -118,10 +120,13 @@ class Connector:
             return RejectedWhole((Problem("GW-01"),))  # a small message of countless parts would keep its slot busy
         if not trees:
             return RejectedWhole((unreadable("no_items"),))
-        if self.format == "xml" and len(trees) > 1:  # signed bytes are the evidence of one record
+        kept = self.profile.evidence == "message"
+        if kept and len(trees) > 1:  # the message's bytes are the evidence of one record
             return RejectedWhole((unreadable("several_records"),))
-        evidence = evidence_of(value, position) if self.format == "xml" else None
+        evidence = evidence_of(value, position) if kept else None
         message = _Message(root, position, timestamp_ms, evidence, {}, given.findings)
+        if self.around is not None:
+            self.around.count(root, tuple(root), message.unknown, self.profile.max_rows, "$.")
         items = [self._item(index, tree, message) for index, tree in enumerate(trees)]
         return Items(settle_message(items, self.profile.temporary_code), message.unknown)
 
@@ -359,6 +364,7 @@ def compile_connector(files: Mapping[str, str], tables: Reference = NO_TABLES) -
         mapping=mapping,
         straight=None if profile.format == "xml" else straight_of(definition, mapping, level_of(definition)),
         known=Known(mapping.known),
+        around=None if profile.batch in {"", WHOLE} else Known(mapping.around),
         items=getter(profile.batch) if profile.batch else None,
         severity=_severity({**profile.severities, **severities_of(profile)}),
         signed_by=policy_of(profile),

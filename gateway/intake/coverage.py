@@ -5,12 +5,14 @@ no case uses; rules of the regulations (PR, SR) and codes of the catalogue (DQ) 
 cases are read as the mapping reads them, nothing is traced at run time.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import catalogue
 from gateway.intake import check
+from gateway.intake.connector import WHOLE
+from gateway.intake.decode_xml import ANCHORS
 from gateway.intake.language import Condition, Definition
 from gateway.intake.makers import PARENT, Getter, getter, is_nothing, path_steps
 from gateway.intake.sources import Reading, readings, row_conditions, sorted_rows
@@ -32,7 +34,7 @@ class Coverage:
     connector: str
     records: int
     unused_inputs: tuple[tuple[str, int], ...]
-    """Path of an input no rule reads, and in how many records it stands."""
+    """Path of an input no rule reads, and in how many records (``$.a``: messages) it stands."""
     defaulted: tuple[str, ...]
     """Outputs with a default that no case gave a value."""
     never_filled: tuple[str, ...]
@@ -106,18 +108,30 @@ def _has_input(reading: Reading, items: Sequence[Item], nothing: frozenset[str])
 def _unused(
     definition: Definition, all_readings: Sequence[Reading], items: Sequence[Item]
 ) -> tuple[tuple[str, int], ...]:
-    known = {path.removeprefix("$.") for path in _read_paths(definition, all_readings)}
+    batch = definition.profile.batch
+    read = set(_read_paths(definition, all_readings))
+    around = {path for path in read if path.startswith("$.")} | {f"$.{batch}"}
+    inside = read - around if batch else {path.removeprefix("$.") for path in read}
     counts: dict[str, int] = {}
     for tree, _ in items:
-        for path in dict.fromkeys(leaves(tree)):
-            # below a read leaf all is read; an object that is null here is read elsewhere by its fields
-            if not any(path == name or path.startswith(f"{name}.") or name.startswith(f"{path}.") for name in known):
-                counts[path] = counts.get(path, 0) + 1
+        _count_unread(dict.fromkeys(leaves(tree)), inside, counts)
+    for root in {id(root): root for _, root in items}.values() if batch not in {"", WHOLE} else ():
+        _count_unread(dict.fromkeys(leaves(root, "$.")), around, counts)
     return tuple(counts.items())
 
 
+def _count_unread(paths: Iterable[str], known: Collection[str], counts: dict[str, int]) -> None:
+    for path in paths:
+        # below a read leaf all is read; an object that is null here is read elsewhere by its fields
+        read = any(path == name or path.startswith(f"{name}.") or name.startswith(f"{path}.") for name in known)
+        if not read and path.rpartition(".")[2] not in ANCHORS:
+            counts[path] = counts.get(path, 0) + 1
+
+
 def _read_paths(definition: Definition, all_readings: Sequence[Reading]) -> Iterator[str]:
-    """Every path some rule, condition or expectation reads, from the item; below a read leaf all is read."""
+    """Every path some rule, condition or expectation reads, from the item or as ``$.a``; below a read leaf all is
+    read.
+    """
     yield from definition.ignore
     for expectation in definition.expect:
         yield from _plain_paths(expectation.path)
@@ -134,8 +148,14 @@ def _read_paths(definition: Definition, all_readings: Sequence[Reading]) -> Iter
 
 
 def _plain_paths(path: str, rows: str = "") -> Iterator[str]:
-    """*path* without marks, below the list *rows*; ``a[b=c].d`` reads ``a.d`` and ``a.b``."""
-    above = [] if not rows or path.startswith(("$.", "^.")) else rows.split(".")
+    """*path* without marks, below the list *rows*; ``a[b=c].d`` reads ``a.d`` and ``a.b``; ``$.`` stays."""
+    if path.startswith("$."):
+        yield from (f"$.{inside}" for inside in _plain_paths(path.removeprefix("$.")))
+        return
+    if rows.startswith("$."):
+        yield from (f"$.{inside}" for inside in _plain_paths(path, rows.removeprefix("$.")))
+        return
+    above = [] if not rows or path.startswith("^.") else rows.split(".")
     for step in path_steps(path):
         above.append(step.name)
         if step.field:

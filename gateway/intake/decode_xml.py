@@ -1,8 +1,9 @@
 """XML to a tree: no DTD, no entity, no network, bounded depth.
 
 Text of leaves, elements of one name as a list, attributes as ``@name`` and a text beside them as ``#text`` (such an
-element still reads as its text).  Elements of another namespace than the root's (signatures) are left out.  A
-referenced Id must be unique (facts, DQ-44).
+element still reads as its text).  A name of another namespace than the root's keeps the document's prefix
+(``ext:the``, without one ``:the``), and inside such an element its own namespace needs none.  Only signatures are left
+out.  A referenced Id must be unique (facts, DQ-44).
 """
 
 from collections import Counter
@@ -35,19 +36,25 @@ def decode_xml(value: bytes) -> Tree | str:
     if root.getroottree().docinfo.internalDTD is not None or _repeats_a_referenced_id(root):
         return "DQ-44"  # the DTD of a document in another encoding than the test on the bytes sees
     try:
-        tree = _element(root, 1, _namespace(root))
+        tree = _element(root, 1, ("", _namespace(root.tag)))
     except _TooDeep:
         return "DQ-44"
     return tree if isinstance(tree, dict) else "DQ-45"
 
 
-_ANCHORS = frozenset({"Id", "ID", "id"})
-"""Attributes that say where a signature points, nothing about the pupil."""
+ANCHORS = frozenset({"@Id", "@ID", "@id"})
+"""Attributes that may say no more than where a signature points: unread ones are no drift."""
+_SIGNATURES = "{http://www.w3.org/2000/09/xmldsig#}"
+_OF_XML = ("{http://www.w3.org/2001/XMLSchema-instance}", "{http://www.w3.org/XML/1998/namespace}")
+"""Attributes about the document's form."""
+
+Spaces = tuple[str, ...]
+"""Namespaces as lxml writes them before a name, whose names are read without a prefix; empty: no namespace."""
 
 
-def _namespace(root: etree._Element) -> str:
-    """The document's own namespace as lxml writes it before a name; empty when it has none."""
-    name = str(root.tag)
+def _namespace(tag: object) -> str:
+    """The namespace of *tag* as lxml writes it before a name; empty when it has none."""
+    name = str(tag)
     return name[: name.index("}") + 1] if name[0] == "{" else ""
 
 
@@ -55,20 +62,18 @@ class _TooDeep(Exception):
     """Elements nest deeper, or have more attributes, than any record's do."""
 
 
-def _element(element: etree._Element, depth: int, own: str) -> Tree | str | None:
+def _element(element: etree._Element, depth: int, own: Spaces) -> Tree | str | None:
     if depth > MAX_DEPTH or len(element.attrib) > MAX_ATTRIBUTES:  # lxml lists them at the cost of their number squared
         raise _TooDeep
-    attributes = ((str(name), text) for name, text in element.items())
-    tree: Tree = {f"@{name}": text for name, text in attributes if name not in _ANCHORS and name[0] != "{"}
+    named = ((_attribute(element, str(name), own), text) for name, text in element.items())
+    tree: Tree = {f"@{name}": text for name, text in named if name}
     if not len(element):
-        if not tree:
-            return element.text
-        return tree | ({TEXT: element.text} if element.text and element.text.strip() else {})
+        return _leaf(tree, element.text)
     for child in element:
-        name = _local(child.tag, own)
+        name, inside = _name(child, own)
         if not name:
             continue
-        value = _element(child, depth + 1, own)
+        value = _element(child, depth + 1, inside)
         if name not in tree:
             tree[name] = value
         elif isinstance(tree[name], list):
@@ -78,13 +83,40 @@ def _element(element: etree._Element, depth: int, own: str) -> Tree | str | None
     return tree
 
 
-def _local(tag: object, own: str) -> str:
-    """The name of an element of the document's own namespace; empty for an entity or a foreign one."""
+def _leaf(attributes: Tree, text: str | None) -> Tree | str | None:
+    """An element without others: its text, beside its attributes where it has any; an anchor alone is nothing."""
+    if not attributes:
+        return text
+    if text and text.strip():
+        return attributes | {TEXT: text}
+    return attributes if attributes.keys() - ANCHORS else None
+
+
+def _name(child: etree._Element, own: Spaces) -> tuple[str, Spaces]:
+    """How *child* is called, and the namespaces inside it; no name for an entity or a signature."""
+    tag = child.tag
     if not isinstance(tag, str):
+        return "", own
+    space = _namespace(tag)
+    if space in own:
+        return tag[len(space) :], own
+    if space == _SIGNATURES:
+        return "", own
+    return f"{child.prefix or ''}:{tag[len(space) :]}", (*own[:2], space)
+
+
+def _attribute(element: etree._Element, name: str, own: Spaces) -> str:
+    """How the attribute *name* is called; empty for what is about the document's form."""
+    if name[0] != "{":
+        return name
+    space = _namespace(name)
+    if space in _OF_XML or space == _SIGNATURES:
         return ""
-    if tag[0] != "{":
-        return tag
-    return tag[len(own) :] if own and tag.startswith(own) else ""
+    local = name[len(space) :]
+    if space in own:
+        return local
+    prefix = next((prefix for prefix, uri in element.nsmap.items() if prefix and f"{{{uri}}}" == space), "")
+    return f"{prefix}:{local}"
 
 
 def _repeats_a_referenced_id(root: etree._Element) -> bool:

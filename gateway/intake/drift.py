@@ -21,8 +21,9 @@ UNSEEN: Final = frozenset({"DQ-11", "DQ-17", "DQ-30"})
 """The codes of a value that is in no list: a new word of the vendor, or a mistake."""
 
 OTHER: Final = "(other)"
-_IDENTIFIER = re.compile(r"@?[\w\-]{1,40}(?:\.@?[\w\-]{1,40})*")
-"""Names with points between them; ``@`` in front is an XML attribute."""
+_IDENTIFIER = re.compile(r"(?:\$\.)?@?[\w\-:]{1,40}(?:\.@?[\w\-:]{1,40})*")
+"""Names with points between them; ``$.`` in front stands around the items, ``@`` is an XML attribute, ``:`` ends the
+prefix of another namespace."""
 _DIGITS = re.compile(r"\d{4,}")
 _ROW = re.compile(r"\[#\d+\]")
 _NAME = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LENGTH)]

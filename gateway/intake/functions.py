@@ -15,6 +15,7 @@ from gateway.intake.values import (
     Refusal,
     Step,
     as_text,
+    beside_attributes,
     clean,
     clean_text,
     folded,
@@ -72,7 +73,8 @@ def blank(*, words: list[str]) -> Step:
     nothing = frozenset(clean(word) for word in words)
 
     def step(value: object) -> object:
-        return None if isinstance(value, str) and clean_text(value) in nothing else value
+        found = beside_attributes(value)
+        return None if isinstance(found, str) and clean_text(found) in nothing else value
 
     return step
 
@@ -88,6 +90,7 @@ def nth(*, at: int) -> Step:
     _check(at >= 1, "at must be 1 or more")
 
     def step(value: object) -> object:
+        value = beside_attributes(value)
         entries = value.split(";") if isinstance(value, str) else value if isinstance(value, list) else [value]
         found = entries[at - 1] if len(entries) >= at else None
         if isinstance(found, (dict, list)):

@@ -13,6 +13,7 @@ from gateway.intake.language_csv import ROWS, CsvLayout, read_layout
 from gateway.intake.nodes import Faults, Node
 
 FORMATS = frozenset({"json", "xml", "avro", "csv"})
+EVIDENCE = frozenset({"message", "none"})
 LEVELS = frozenset({"primary", "secondary"})
 SIGNATURES = frozenset({"ignore", "warn", "require"})
 ROLES = frozenset(str(role) for role in Role)
@@ -20,10 +21,16 @@ ROLES = frozenset(str(role) for role in Role)
 PROFILE_KEYS = (
     "name", "vendor", "title", "format", "level", "batch", "version_epoch", "mapping_version", "max_bytes", "max_items",
     "max_rows", "max_total_rows", "weight", "temporary_code", "programme", "signatures", "signers", "severities",
-    "schools", "encoding", "csv", "schema_ids", "optional_subjects",
+    "schools", "encoding", "csv", "schema_ids", "optional_subjects", "evidence",
 )  # fmt: skip
 _DUE = ("name", "vendor", "title", "format", "level", "version_epoch", "mapping_version", "schools")
-_ONLY = {"encoding": {"json", "csv"}, "csv": {"csv"}, "schema_ids": {"avro"}, "batch": {"json", "xml", "avro"}}
+_ONLY = {
+    "encoding": {"json", "csv"},
+    "csv": {"csv"},
+    "schema_ids": {"avro"},
+    "batch": {"json", "xml", "avro"},
+    "evidence": {"xml"},
+}
 """Key → the formats it belongs to."""
 DEFAULT_MAX_BYTES = 1_048_576
 DEFAULT_MAX_ITEMS = 500
@@ -77,6 +84,8 @@ class Profile:
     """The roles whose signatures are due; none: those usual at the level."""
     schema_ids: Mapping[str, int] = field(default_factory=dict)
     """File below ``schemas/`` → its id in the registry; a schema without one is known by its fingerprint."""
+    evidence: str = "none"
+    """``message``: the bytes of a message are the evidence of its one record, as those of signed XML are."""
 
 
 def read_profile(faults: Faults, node: Node) -> Profile:
@@ -112,7 +121,18 @@ def read_profile(faults: Faults, node: Node) -> Profile:
         signatures=faults.choice(found.get("signatures"), SIGNATURES, "ignore"),
         signers=tuple(faults.choice(item, ROLES, "") for item in faults.items(found.get("signers"))),
         schema_ids=_schema_ids(faults, found.get("schema_ids")),
+        evidence=_evidence(faults, found),
     )
+
+
+def _evidence(faults: Faults, found: Mapping[str, Node]) -> str:
+    """An XML message is evidence unless the connector says that it is none; of other formats none is."""
+    usual = "message" if faults.text(found.get("format")) == "xml" else "none"
+    stated = faults.choice(found.get("evidence"), EVIDENCE, usual)
+    signatures = found.get("signatures")
+    if stated == "none" and "evidence" in found and signatures is not None and signatures.value in {"warn", "require"}:
+        faults.add(found["evidence"], "signatures need the message as their evidence")
+    return stated
 
 
 def _count(faults: Faults, node: Node | None, default: int) -> int:

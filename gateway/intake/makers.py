@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Problem
-from gateway.intake.values import MEMORABLE, Note, Refusal, Step, as_text, as_word, clean_text
+from gateway.intake.values import MEMORABLE, TEXT, Note, Refusal, Step, as_text, as_word, clean_text
 
 Tree = Mapping[str, Any]
 Found = list[Problem]
@@ -133,6 +133,8 @@ def is_nothing(value: object, nothing: frozenset[str]) -> bool:
     """Whether *value* is missing, empty or a word the mapping declares blank; *nothing* are words as `clean` leaves
     them, and so is *value* compared.
     """
+    if isinstance(value, dict):
+        value = value.get(TEXT, value)  # an XML text beside attributes
     return value is None or (isinstance(value, str) and (value in nothing or clean_text(value) in nothing))
 
 

@@ -13,7 +13,7 @@ from gateway.intake import check, functions
 from gateway.intake.encodings import ENCODINGS
 from gateway.intake.language import KEYS, ROW_SECTIONS
 from gateway.intake.language_csv import DELIMITERS
-from gateway.intake.language_profile import FORMATS, LEVELS, ROLES, SIGNATURES
+from gateway.intake.language_profile import EVIDENCE, FORMATS, LEVELS, ROLES, SIGNATURES
 from gateway.intake.registry import Function, first_sentence
 from gateway.national.schema import FieldSpec, Level, code_lists
 
@@ -72,6 +72,10 @@ def _connector_shapes() -> dict[str, Json]:
         "encoding": {"enum": sorted(ENCODINGS), "description": "Of json and csv."},
         "csv": _csv(),
         "schema_ids": {"type": "object", "additionalProperties": number},
+        "evidence": {
+            "enum": sorted(EVIDENCE),
+            "description": "Of xml. message: its bytes are the evidence of its one record; none: it may hold several.",
+        },
         "optional_subjects": {"enum": ["counted", "left_out"]},
     }
 

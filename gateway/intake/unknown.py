@@ -6,6 +6,8 @@ Items of one vendor mostly have the same names in the same order, so a shape tha
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway.intake.decode_xml import ANCHORS
+
 MAX_UNKNOWN: Final = 64
 LONGEST: Final = 80
 SHAPES: Final = 64
@@ -19,7 +21,7 @@ class Known:
     __slots__ = ("_below", "_last", "_names", "_seen")
 
     def __init__(self, tree: Mapping[str, Any]) -> None:
-        self._names = frozenset(tree)
+        self._names = frozenset(tree) | ANCHORS
         self._below = tuple((name, Known(below)) for name, below in tree.items() if below)
         self._last: Shape = ()
         self._seen: set[Shape] = set()

@@ -143,6 +143,11 @@ def as_text(value: object) -> str | Refusal:
     return _number_text(value)
 
 
+def beside_attributes(value: object) -> object:
+    """The text of an XML element that has attributes too; any other value unchanged."""
+    return value[TEXT] if isinstance(value, dict) and TEXT in value else value
+
+
 def as_word(value: object) -> str | Refusal:
     """`as_text` for conditions and tables of yes and no, where ``true`` and ``false`` are 1 and 0."""
     return str(int(value)) if isinstance(value, bool) else as_text(value)

@@ -169,7 +169,7 @@ def test_attributes_are_read_beside_an_element_s_text() -> None:
     tree = decode_xml(b'<r><a k="1" Id="x"/><b Id="y"/><c k="1">t</c><d k="1"><e>2</e></d><f k="1"> </f></r>')
 
     assert tree == {
-        "a": {"@k": "1"},
+        "a": {"@k": "1", "@Id": "x"},
         "b": None,
         "c": {"@k": "1", "#text": "t"},
         "d": {"@k": "1", "e": "2"},

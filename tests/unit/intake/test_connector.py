@@ -1,5 +1,6 @@
 """A connector end to end: keys, order, authority, cancels, evidence, and everything that is refused whole."""
 
+import re
 import shutil
 from datetime import date
 from decimal import Decimal
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.edges.connector_files import load_connectors
+from gateway.edges.connector_files import load_connectors, read_files
 from gateway.errors import Problem, catalogue, describe
-from gateway.intake import Duplicate, Items, Mapped, Rejected, RejectedWhole
+from gateway.intake import ConnectorFaults, Duplicate, Items, Mapped, Rejected, RejectedWhole
+from gateway.intake.connector import compile_connector
 from gateway.intake.documents_embedded import INLINE_BYTES
 from gateway.national import codec
 from gateway.record import Op, SourceOrder, record_id
@@ -326,6 +328,43 @@ def test_two_records_in_one_signed_document_are_refused() -> None:
     assert xml().process(doubled.encode(), PLACE, PUBLISHED_MS) == RejectedWhole(
         (Problem("DQ-45", "message", "several_records"),)
     )
+
+
+def test_xml_that_is_no_evidence_may_hold_a_class_and_one_bad_pupil_sinks_only_itself() -> None:
+    files = read_files(CONNECTORS, "hocba_xml_primary")
+    shown = next(iter(files))
+    files[shown] = files[shown].replace("signatures: ignore", "signatures: ignore\nevidence: none")
+    records = [
+        re.sub(r"(?s).*(<THONG_TIN_HOC_BA.*</THONG_TIN_HOC_BA>).*", r"\1", document(number)) for number in (1, 2, 3)
+    ]
+    more = re.sub(r' Id="[^"]*"', "", records[1] + records[2].replace("GIOI_TINH>", "GIOI_TINH_KHAC>"))
+    message = document().replace(records[0], f"<LOP>9Z</LOP>{records[0]}{more}")
+
+    outcome = compile_connector(files).process(message.encode(), PLACE, PUBLISHED_MS)
+
+    assert isinstance(outcome, Items)
+    assert [type(item) for item in outcome.items] == [Mapped, Mapped, Rejected]
+    assert [item.evidence for item in outcome.items if isinstance(item, Mapped)] == [None, None]
+    assert outcome.unknown_fields == {"$.DU_LIEU_HOC_BA.LOP": 1, "HOC_SINH.GIOI_TINH_KHAC": 1}
+
+
+@pytest.mark.parametrize("policy", ["warn", "require"])
+def test_signatures_need_the_message_as_evidence(policy: str) -> None:
+    files = read_files(CONNECTORS, "hocba_xml_thcs")
+    shown = next(iter(files))
+    files[shown] = files[shown].replace("signatures: warn", f"signatures: {policy}\nevidence: none")
+
+    with pytest.raises(ConnectorFaults, match="signatures need the message as their evidence"):
+        compile_connector(files)
+
+
+def test_unknown_names_around_the_items_are_counted_once_a_message() -> None:
+    message = json_of({"rows": [row(1), row(2)], "exported_at": "2026-05-27T15:00:00", "lop_truong": "x"})
+
+    outcome = vnedu().process(message, PLACE, PUBLISHED_MS)
+
+    assert isinstance(outcome, Items)
+    assert outcome.unknown_fields == {"$.lop_truong": 1}
 
 
 def test_an_identical_copy_is_a_duplicate_of_the_first() -> None:

@@ -54,6 +54,16 @@ def test_an_input_no_rule_reads_is_named_with_its_records(folder: Path) -> None:
     assert "lop" not in found
 
 
+def test_the_message_around_the_records_is_looked_at_too(folder: Path) -> None:
+    text = json.dumps({"rows": [row(3), row(4)], "lop_truong": {"ho_ten": "x"}, "ho_ten": "y"})
+    (folder / "probe/cases/02-around.input.json").write_text(text, encoding="utf-8")
+
+    _, (report,) = said(folder, "coverage", "probe")
+
+    found = {entry["path"]: entry["records"] for entry in report["unused_inputs"] if entry["path"][0] == "$"}
+    assert found == {"$.source": 1, "$.export": 1, "$.lop_truong.ho_ten": 1, "$.ho_ten": 1}
+
+
 def test_an_input_that_is_ignored_is_no_news(folder: Path) -> None:
     case(folder, "02-more", row(3, mau_moi="x"))
     with (folder / "probe/mappings/record.yaml").open("a", encoding="utf-8") as file:
