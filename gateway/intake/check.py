@@ -12,7 +12,7 @@ from functools import cache
 
 from gateway.errors import catalogue
 from gateway.intake import functions
-from gateway.intake.check_paths import check_paths, check_total
+from gateway.intake.check_paths import check_paths, check_scales, check_total
 from gateway.intake.documents_policy import check_signatures
 from gateway.intake.language import Call, ConnectorFaults, Definition, Rule, Table
 from gateway.intake.nodes import NOT_YAML, Faults, Node, candidates
@@ -233,6 +233,7 @@ class _Checker:
                 if given not in {spec.avro_type, "same"}:
                     self.faults.add(one.node, f"gives {given}, but {name} is {spec.avro_type}")
                 self._codes(one, spec, constant=not braces)
+            check_scales(self.definition, rule)
 
     def _codes(self, rule: Rule, spec: FieldSpec, *, constant: bool) -> None:
         allowed = allowed_codes(spec, self.level)

@@ -1,8 +1,9 @@
 """The static check of what rules read, and of whether they always give something.
 
 Paths are well formed; ``^.`` stands in rows only; a brace is filled by every line of ``each``; a CSV rule reads a
-declared column or label, an Avro rule a field of one of the connector's own schemas.  A list of rules for a required
-field ends in one that always counts, or has a default.
+declared column or label, an Avro rule a field of one of the connector's own schemas (JSON and XML: `check_cases`).  A
+list of rules for a required field ends in one that always counts, or has a default; one that chooses a scale by an
+input comes with an expectation of that input.
 """
 
 import re
@@ -54,6 +55,23 @@ def check_total(faults: Faults, section: str, rules: Mapping[str, Rule], require
         ways = (rule, *rule.others)
         if ways[-1].when is not None and all(way.default is None for way in ways[-1:]):
             faults.add(ways[-1].node, f"{section}.{name} is required, but nothing is made when no condition holds")
+
+
+def check_scales(definition: Definition, rule: Rule) -> None:
+    """Adds that a scale chosen by an input has no expectation: an unknown word there must not pass for the last one."""
+    ways = (rule, *rule.others)
+    scales = {str(call.arguments["scale"].value) if "scale" in call.arguments else "1" for w in ways for call in w.via}
+    chosen = [way.when for way in ways if way.when is not None and way.when.words]
+    if len(scales) < 2 or not chosen:
+        return
+    asked = {path for condition in chosen for path in condition.paths}
+    if not asked & {expectation.path for expectation in definition.expect}:
+        words = ", ".join(dict.fromkeys(word for condition in chosen for word in condition.words))
+        path = min(asked)
+        text = (
+            f"an unknown scale must be refused: add expect: {{from: {path}, in: [{words}, …], code: DQ-08, field: …}}"
+        )
+        definition.faults.add(rule.node, text)
 
 
 def reads(definition: Definition) -> Iterator[Read]:
@@ -145,8 +163,8 @@ def _check_lines(faults: Faults, definition: Definition, layout: CsvLayout) -> N
                 faults.add(rows.node, f"{section}.each[{place}] reads no declared column")
 
 
-def _filled(read: Read) -> list[str]:
-    """The path with each line's words in its braces."""
+def filled(read: Read) -> list[str]:
+    """The path of *read* with each line's words in its braces."""
     if not _BRACES.search(read.path) or read.rows is None:
         return [read.path]
     return [_with_words(read.path, row) for row in read.rows.each]
@@ -163,7 +181,7 @@ def _check_column(faults: Faults, read: Read, definition: Definition) -> None:
         return
     of_file = read.path.startswith("$.")
     known: Collection[str] = layout.labels if of_file else layout.columns
-    names = [path.removeprefix("$.") for path in _filled(read)]
+    names = [path.removeprefix("$.") for path in filled(read)]
     if all(names) and not any(name in known for name in names):
         where = "label" if of_file else "column"
         faults.add(read.node, f"{names[0]} is no declared {where}{candidates(names[0], known)}")
@@ -171,7 +189,7 @@ def _check_column(faults: Faults, read: Read, definition: Definition) -> None:
 
 def _check_field(faults: Faults, read: Read, definition: Definition, shapes: list[Any]) -> None:
     batch = definition.profile.batch
-    for path in _filled(read):
+    for path in filled(read):
         if path.startswith("$."):
             starts = shapes
         else:

@@ -74,7 +74,7 @@ def coverage(definition: Definition, items: Sequence[Item], results: Iterable[Ma
     return Coverage(
         connector=definition.profile.name,
         records=len(items),
-        unused_inputs=_unused(definition, all_readings, items),
+        unused_inputs=tuple(unread(definition, items)),
         defaulted=tuple(dict.fromkeys(reading.label for reading in idle if reading.rule.default is not None)),
         never_filled=tuple(dict.fromkeys(reading.label for reading in idle if reading.rule.default is None)),
         no_rule=tuple(_without_rule(definition, level)),
@@ -105,11 +105,10 @@ def _has_input(reading: Reading, items: Sequence[Item], nothing: frozenset[str])
     return any(not is_nothing(value, nothing) for value in _values(reading, items))
 
 
-def _unused(
-    definition: Definition, all_readings: Sequence[Reading], items: Sequence[Item]
-) -> tuple[tuple[str, int], ...]:
+def unread(definition: Definition, items: Sequence[Item]) -> list[tuple[str, int]]:
+    """The inputs of *items* that no rule reads, from the item or as ``$.a``, and in how many items or messages."""
     batch = definition.profile.batch
-    read = set(_read_paths(definition, all_readings))
+    read = set(_read_paths(definition, list(readings(definition))))
     around = {path for path in read if path.startswith("$.")} | {f"$.{batch}"}
     inside = read - around if batch else {path.removeprefix("$.") for path in read}
     counts: dict[str, int] = {}
@@ -117,7 +116,7 @@ def _unused(
         _count_unread(dict.fromkeys(leaves(tree)), inside, counts)
     for root in {id(root): root for _, root in items}.values() if batch not in {"", WHOLE} else ():
         _count_unread(dict.fromkeys(leaves(root, "$.")), around, counts)
-    return tuple(counts.items())
+    return list(counts.items())
 
 
 def _count_unread(paths: Iterable[str], known: Collection[str], counts: dict[str, int]) -> None:

@@ -71,7 +71,8 @@ def secondary_mark(*, scale: int = 1) -> Step:
     """A secondary mark: 0.0…10.0, or Đ, CĐ, or M for exempt.
 
     Where the vendor sends marks ten or a hundred times as large, *scale* says so; else 85 is out of range (DQ-08).
-    Where a field of the message says so, write two rules: ``[{…scale: 10…, when: {from: $.he_so, in: ["10"]}}, {…}]``.
+    Where a field of the message says so, write a rule for each scale and an ``expect`` that refuses any other: "A scale
+    the message declares" in mapping-language.md.
     """
     _check_scale(scale)
 

@@ -17,6 +17,7 @@ from gateway.config import ConfigFaults
 from gateway.edges.connector_files import connector_names, load_connectors, read_files
 from gateway.edges.signature_files import load_trust
 from gateway.intake import Connector, ConnectorFaults
+from gateway.intake.check_cases import Unmet, unmet
 from gateway.intake.compare import Change, changes
 from gateway.intake.coverage import Item
 from gateway.intake.documents_trust import TrustBook
@@ -83,6 +84,12 @@ def case_items(connector: Connector, files: Sequence[Path]) -> list[Item]:
             root, trees = connector.trees(message)
             found += [(tree, root) for tree in trees]
     return found
+
+
+def case_unmet(path: Path, connector: Connector) -> list[Unmet]:
+    """The paths of *connector*'s mapping that stand in none of its cases."""
+    files = case_inputs(path / connector.name / "cases")
+    return unmet(definition_of(path, connector.name), case_items(connector, files))
 
 
 def golden_text(connector: Connector, file: Path) -> str:

@@ -4,11 +4,13 @@
 promises holds: 1 for faults or differing cases.  The other verbs of the kit: `kit_commands`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gateway.config import Fault
 from gateway.edges.connector_files import load_connectors
 from gateway.intake import Connector, ConnectorFaults
 from gateway.ops import kit_commands
@@ -17,6 +19,7 @@ from gateway.ops.connector_cases import (
     case_changes,
     case_difference,
     case_inputs,
+    case_unmet,
     expected_of,
     golden_text,
     loaded,
@@ -49,18 +52,42 @@ def list_command(*, path: PathOption = DEFAULT_PATH, as_json: JsonOption = False
 def lint_command(
     name: NameArgument = None, *, all_: AllOption = False, path: PathOption = DEFAULT_PATH, as_json: JsonOption = False
 ) -> None:
-    """Static check: every fault with file, line and near candidates."""
+    """Static check: every fault with file, line and near candidates; paths also against the cases' inputs.
+
+    A path that stands in no case is a fault where an input no rule reads is spelled nearly so, else a note.
+    """
     names = _named(name, all_=all_)
-    if not as_json:
-        for connector in loaded(path, names).values():
-            typer.echo(f"{connector.name}: in order")
-        return
     try:
-        print_json({"in_order": sorted(load_connectors(path, names)), "faults": []})
+        connectors = load_connectors(path, names) if as_json else loaded(path, names)
     except ConnectorFaults as error:
-        faults = [{"file": f.file, "line": f.line, "path": f.path, "text": f.text} for f in error.faults]
-        print_json({"in_order": [], "faults": faults})
+        print_json({"in_order": [], "faults": [_place(fault) for fault in error.faults], "notes": []})
         raise typer.Exit(1) from error
+    found = {connector.name: case_unmet(path, connector) for connector in connectors.values()}
+    faults = [one.fault for unmet in found.values() for one in unmet if one.sure]
+    notes = {one: [each.fault for each in unmet if not each.sure] for one, unmet in found.items()}
+    in_order = sorted(one for one, unmet in found.items() if not any(each.sure for each in unmet))
+    if as_json:
+        every = [_place(note) for told in notes.values() for note in told]
+        print_json({"in_order": in_order, "faults": [_place(fault) for fault in faults], "notes": every})
+    else:
+        for one in in_order:
+            typer.echo(f"{one}: in order{_unmet_count(one, notes[one], known=name is not None)}")
+        for note in notes[name] if name is not None else ():
+            typer.echo(f"    {note}")
+        for fault in faults:
+            typer.echo(str(fault), err=True)
+    raise typer.Exit(1 if faults else 0)
+
+
+def _unmet_count(name: str, notes: Sequence[Fault], *, known: bool) -> str:
+    if not notes:
+        return ""
+    more = "" if known else f"; `hocba connector lint {name}` names them"
+    return f"; {len(notes)} of its paths stand in no case{more}"
+
+
+def _place(fault: Fault) -> dict[str, Any]:
+    return {"file": fault.file, "line": fault.line, "path": fault.path, "text": fault.text}
 
 
 @app.command("test")

@@ -48,6 +48,9 @@ PLANTED: list[tuple[str, str, str, str]] = [
      "upper takes a text, but day before it gives a day"),
     (RECORD, "  mother_name: ho_ten_me", "  mother_name: {from: ho_ten_me, via: [instant], table: yes}",
      "gives a moment, but table yes takes words"),
+    (SUBJECTS, 'mark_term1: {from: "{key}_hk1", via: [secondary_mark]}',
+     'mark_term1: [{from: "{key}_hk1", via: [{secondary_mark: {scale: 10}}], when: {from: $.he_so, in: ["10"]}}, '
+     '{from: "{key}_hk1", via: [secondary_mark]}]', "add expect: {from: $.he_so, in: [10, …]"),
     (TABLES, "K: [Khá, K]", "K: [Khá, K, Đạt]", "is also a word of code"),
     (TABLES, "T: [Tốt, T], ", "", "not total over secondary_result_level: no word for T"),
     (TABLES, "official: boolean", "official: bolean", "unknown official list bolean; did you mean boolean"),

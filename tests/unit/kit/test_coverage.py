@@ -154,7 +154,7 @@ def test_diff_against_nothing_that_exists_says_so(folder: Path) -> None:
 
 
 def test_lint_in_json_lists_every_fault_with_its_place(folder: Path) -> None:
-    assert said(folder, "lint", "probe") == (0, {"in_order": ["probe"], "faults": []})
+    assert said(folder, "lint", "probe") == (0, {"in_order": ["probe"], "faults": [], "notes": []})
     edit(folder, "mappings/record.yaml", "table: gender", "table: gendre")
 
     code, found = said(folder, "lint", "probe")
