@@ -119,8 +119,13 @@ class DeliveryLedger:
         self.horizon = 0
 
     async def raise_epoch(self) -> float:
-        """Fence the predecessor; the seconds its lease still runs."""
+        """Fence the predecessor; the seconds its lease still runs.
+
+        A predecessor that stands still inside a transaction holds the row until PostgreSQL ends its session
+        (`ledger.IDLE_S`); asking again, instead of waiting here, keeps the connection for the other slots' leases.
+        """
         async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(sql.WAIT_BRIEFLY)
             await connection.execute(sql.ADD_OWNER, (self._target, self._slot))
             cursor = await connection.execute(sql.RAISE_EPOCH, (self._owner, self._target, self._slot))
             row: Any = await cursor.fetchone()

@@ -3,6 +3,7 @@
 from typing import Final
 
 ADD_OWNER: Final = "INSERT INTO slot_owner (target, slot) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+WAIT_BRIEFLY: Final = "SET LOCAL lock_timeout = '500ms'"
 RAISE_EPOCH: Final = """
 UPDATE slot_owner SET epoch = epoch + 1, owner = %s WHERE target = %s AND slot = %s
 RETURNING epoch, send_horizon, greatest(extract(epoch FROM lease_until - now()), 0)::float8

@@ -219,9 +219,18 @@ class SlotGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         finally:
             stopping.cancel()
             ending.cancel()
-            await consumer.stop()
+            await self._leave(consumer)
         if self._fatal is not None:
             raise self._fatal
+
+    @staticmethod
+    async def _leave(consumer: Consumer) -> None:
+        """Leave the group; without a broker aiokafka lets the cancellation of its own tasks out of ``stop``."""
+        try:
+            await consumer.stop()
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let every slot finish within the drain budget."""

@@ -1,17 +1,20 @@
-"""Kafka away when a worker starts: an outage holds (design rule 1), also before there is anything to hold."""
+"""Kafka away: an outage holds (design rule 1), at a worker's start and later."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from gateway.config import Kafka
 from gateway.edges.telemetry import logger
 
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 10.0
+AGAIN_S: Final = 0.5
+Result = TypeVar("Result")
 
 log = logger(__name__)
 
@@ -38,3 +41,25 @@ async def _answers(kafka: Kafka) -> bool:
         return True
     finally:
         await admin.close()
+
+
+def is_away(error: KafkaError) -> bool:
+    """Whether *error* tells of a broker that is not there or not ready; a topic that is missing is no outage."""
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return False
+    return isinstance(error, KafkaTimeoutError) or bool(error.retriable)
+
+
+async def hold_while_away(work: Callable[[], Awaitable[Result]], what: str) -> Result:
+    """Perform *work* (safe to repeat), waiting through an outage of Kafka for as long as it lasts."""
+    told = False
+    while True:
+        try:
+            return await work()
+        except KafkaError as error:
+            if not is_away(error):
+                raise
+            if not told:
+                log.warning("Kafka unavailable, holding", what=what, error=type(error).__name__)
+                told = True
+            await asyncio.sleep(AGAIN_S)

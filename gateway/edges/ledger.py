@@ -20,10 +20,20 @@ from gateway.errors import GatewayError
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 MIGRATION_LOCK: Final = 0x686F636261  # "hocba": one migrating process at a time, whatever yoyo's own lock does
 RETRY_S: Final = 0.5
+IDLE_S: Final = 5.0
+"""How long a transaction may lie open unattended: a paused worker must not keep its slot's row from its successor."""
 LIMIT_EXCEEDED: Final = "54"
 """The SQLSTATE class of what is too large or too complex; psycopg files it with the outages."""
 Result = TypeVar("Result")
+OUTAGES: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,  # this process stood still inside a transaction
+    PoolTimeout,
+)
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[object, ...]]]
+
+_IDLE: Final = "SELECT set_config('idle_in_transaction_session_timeout', %s, false)"
 
 log = logger(__name__)
 
@@ -63,7 +73,13 @@ def pending_migrations(url: str) -> list[str]:
 
 def make_pool(url: str, size: int) -> Pool:
     """A pool that is not yet open; connections commit only inside ``connection.transaction()`` blocks."""
-    return AsyncConnectionPool(url, min_size=1, max_size=size, open=False, timeout=10.0, kwargs={"autocommit": True})
+    return AsyncConnectionPool(
+        url, min_size=1, max_size=size, open=False, timeout=10.0, kwargs={"autocommit": True}, configure=_configure
+    )
+
+
+async def _configure(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
+    await connection.execute(_IDLE, (f"{IDLE_S:g}s",))
 
 
 def refuses_content(error: psycopg.Error) -> bool:
@@ -77,7 +93,7 @@ async def hold_while_down(work: Callable[[], Awaitable[Result]], what: str) -> R
     while True:
         try:
             return await work()
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        except OUTAGES as error:
             if refuses_content(error):
                 log.error("the ledger cannot take this", what=what, sqlstate=error.sqlstate)  # noqa: TRY400  no values
                 raise

@@ -9,9 +9,11 @@ import sys
 import threading
 import traceback
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
+
+QUIET_S: Final = 10.0
 
 
 def _strip_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -46,6 +48,23 @@ class _QuietTransactionWarning(logging.Filter):
         return "NotEnoughReplicas" not in record.getMessage() and "NOT_ENOUGH_REPLICAS" not in record.getMessage()
 
 
+class _OncePerOutage(logging.Filter):
+    """aiokafka says the same at each try, some fifty times a second while a broker is away: one line in ten seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        known = str(record.msg)
+        if record.created - self._said.get(known, -QUIET_S) < QUIET_S:
+            return False
+        self._said[known] = record.created
+        return True
+
+
 def configure_logs(worker: str, level: int = logging.INFO) -> None:
     """Send all logs of this process, ours and libraries', to standard error as JSON lines."""
     shared: list[Any] = [
@@ -58,6 +77,7 @@ def configure_logs(worker: str, level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_QuietTransactionWarning())
     handler.addFilter(_FirstLineOnly())
+    handler.addFilter(_OncePerOutage())
     threading.excepthook = _thread_ended
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -16,6 +16,7 @@ from gateway.delivery.events import Answered, Event, PacketBuilt, PacketRebuilt,
 from gateway.delivery.values import Entry
 from gateway.edges.delivery_stream import read_records
 from gateway.edges.failpoints import failpoint, record_failpoint
+from gateway.edges.kafka_start import hold_while_away
 from gateway.edges.kafka_types import TopicPartition
 from gateway.edges.target_contract import PacketContract
 from gateway.edges.targets import encode_packet
@@ -73,7 +74,7 @@ class Reader:
         missing = [offset for offset in wanted if not values[offset]]
         if missing:
             partition = TopicPartition(NATIONAL_TOPIC, self.shelf.partition)
-            found = await read_records(self.kafka, partition, missing)
+            found = await hold_while_away(lambda: read_records(self.kafka, partition, missing), "records")
             values |= {offset: record.value or b"" for offset, record in found.items()}
         for value in values.values():
             record_failpoint("delivery.record", value)
@@ -82,7 +83,8 @@ class Reader:
     async def claimed(self, claim: Mapping[str, Any]) -> bytes:
         """The vendor's message that a claim check names; empty when Kafka has not got it any more."""
         offset: int = claim["offset"]
-        found = await read_records(self.kafka, TopicPartition(claim["topic"], claim["partition"]), [offset])
+        partition = TopicPartition(claim["topic"], claim["partition"])
+        found = await hold_while_away(lambda: read_records(self.kafka, partition, [offset]), "claimed message")
         return found[offset].value or b"" if offset in found else b""
 
 

@@ -45,6 +45,7 @@ from gateway.edges.delivery_ledger import DeliveryLedger, Flush, Origin
 from gateway.edges.delivery_stream import commit
 from gateway.edges.failpoints import failpoint
 from gateway.edges.kafka import AssignedSlot, Output, PlainProducer
+from gateway.edges.kafka_start import hold_while_away
 from gateway.edges.kafka_types import Record
 from gateway.edges.ledger import hold_while_down
 from gateway.edges.telemetry import logger
@@ -145,8 +146,8 @@ class DeliverySlot:
         parts.shelf.learn(taken.origins)
         if isinstance(parts.sender, PacketSender):
             parts.sender.hashes.update(taken.hashes)
-        await self._slot.seek_committed()
-        await parts.suspects.take_over()
+        await hold_while_away(self._slot.seek_committed, "take-over")
+        await hold_while_away(parts.suspects.take_over, "take-over")
         log.info(
             "slot taken over",
             stage="delivery",
@@ -399,7 +400,8 @@ class DeliverySlot:
         """Their offsets pass once Kafka has them; after a crash they may stand there twice."""
         if not foreign:
             return
-        await self._parts.producer.send([one.quarantined for one in foreign])
+        outputs = [one.quarantined for one in foreign]
+        await hold_while_away(lambda: self._parts.producer.send(outputs), "quarantine")
         for one in foreign:
             log.error("foreign record quarantined", target=self._parts.target, position=str(one.position))
 
@@ -439,9 +441,8 @@ class DeliverySlot:
         while True:
             waiting = await hold_while_down(lambda: parts.ledger.unpublished(OUTBOX_RECORDS), "outbox")
             if waiting:
-                await parts.producer.send(
-                    [self._output(one.receipt.vendor, one.receipt.event_id, one.receipt.payload) for one in waiting]
-                )
+                receipts = [self._output(o.receipt.vendor, o.receipt.event_id, o.receipt.payload) for o in waiting]
+                await hold_while_away(lambda: parts.producer.send(receipts), "receipts")  # noqa: B023  awaited here
                 await hold_while_down(lambda: parts.ledger.published(waiting), "outbox")  # noqa: B023  awaited here
             if len(waiting) < OUTBOX_RECORDS:
                 await _rings(self._pump.receipts, ORDERS_S)
