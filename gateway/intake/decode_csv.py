@@ -114,8 +114,8 @@ class _Reader:
 
     def _header(self, at: int, lines: Sequence[Sequence[str]]) -> _Header:
         width = min(max((len(line) for line in lines), default=0), MAX_HEADINGS)
-        headings = _headings(lines, width)
-        names = {place: self.aliases.get(_heading(text), text[:_LONGEST_HEADING]) for place, text in headings.items()}
+        found = headings(lines, width)
+        names = {place: self.aliases.get(_heading(text), text[:_LONGEST_HEADING]) for place, text in found.items()}
         known = frozenset(names.values()) & self.layout.columns.keys()
         texts = frozenset(cell.casefold() for line in lines for cell in line if cell)
         return _Header(at, names, known, len(lines), texts, width)
@@ -251,10 +251,10 @@ def _heading(text: str) -> str:
     return folded(_TRIMMED.sub("", text))
 
 
-def _headings(lines: Sequence[Sequence[str]], width: int) -> dict[int, str]:
+def headings(lines: Sequence[Sequence[str]], width: int) -> dict[int, str]:
     """Place → heading; a group stands once over its columns, so a blank above a text repeats its left neighbour."""
     left = [""] * len(lines)
-    headings: dict[int, str] = {}
+    found: dict[int, str] = {}
     for place in range(width):
         parts: list[str] = []
         for depth, line in enumerate(lines):
@@ -264,8 +264,8 @@ def _headings(lines: Sequence[Sequence[str]], width: int) -> dict[int, str]:
             if text and (not parts or parts[-1] != text):
                 parts.append(clean(text))
         if parts:
-            headings[place] = _PARTS.join(parts)
-    return headings
+            found[place] = _PARTS.join(parts)
+    return found
 
 
 def _is_numbers(line: Sequence[str]) -> bool:

@@ -51,7 +51,9 @@ _TABLES: Mapping[str, str] = {
     "overall_result": "overall",
 }
 _CODES: Mapping[str, str] = {"T|K|Đ|CĐ": "level", "T|Đ|C": "trait", "T|H|C|M": "subject_level"}
+_MOMENTS = {"occurred_at": "instant", "created_date": "day_of", "issue_date": "day_of"}
 _SERIAL = re.compile(r"[34]\d{4}")
+_SERIAL_TIME = re.compile(r"[34]\d{4}(?:[.,]\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class _Scaffolder:
         if not codes:
             self.todo.append("schools: list the codes of the schools this vendor speaks for in connector.yaml")
         batch = f"batch: {_text(sample.batch)}\n" if sample.batch else ""
+        batch += self._evidence()
         avro = "# TODO put the writer's schema into schemas/*.avsc\n" if sample.format == "avro" else ""
         return (
             f"{SCHEMA_LINE}name: {self.wanted.name}\nvendor: {self.wanted.vendor}\n"
@@ -161,15 +164,28 @@ class _Scaffolder:
             f"schools:{'' if codes else ' []  # TODO'}\n{schools}"
         )
 
+    def _evidence(self) -> str:
+        """XML is evidence of one record, or holds several: which of the two is for a person to say."""
+        if self.sample.format != "xml":
+            return ""
+        if self.sample.several:
+            self.assumed.append("evidence: none, for the sample holds several pupils; signed XML holds one a message")
+            return "evidence: none  # assumed: several pupils a message, so its bytes are kept for none of them\n"
+        self.assumed.append("evidence: message: one pupil a message; say none where a message holds a class")
+        return "evidence: message  # assumed: one pupil a message; none: a message may hold a class\n"
+
     def _csv(self) -> str:
         layout = self.sample.layout
         if layout is None:
-            return ""
+            return _encoding(self.sample) if self.sample.encoding != "utf-8" else ""
         lines = "".join(f"    {name}: {_quoted(texts[0])}\n" for name, texts in layout.columns.items())
-        required = ", ".join(layout.required)
+        labels = "".join(f"    {name}: {_quoted(texts[0])}\n" for name, texts in layout.labels.items())
+        rows = f"  header_rows: {layout.header_rows}\n" if layout.header_rows > 1 else ""
+        order = f"  order: {layout.order}\n" if layout.order else ""
         return (
-            f"encoding: utf-8  # TODO what the vendor really sends\ncsv:\n  delimiter: {_quoted(layout.delimiter)}\n"
-            f"  columns:\n{lines}  required: [{required}]\n  key: {layout.key}\n"
+            f"{_encoding(self.sample)}csv:\n  delimiter: {_quoted(layout.delimiter)}\n{rows}  columns:\n{lines}"
+            f"  required: [{', '.join(layout.required)}]\n  key: {layout.key}\n{order}"
+            + (f"  labels:\n{labels}" if labels else "")
         )
 
     # ------------------------------------------------------------ sections of single fields
@@ -194,7 +210,8 @@ class _Scaffolder:
             return self._mapped(name, spec, match)
         if name in _TIMES and (other := self.found.get(_TIMES[name])) is not None:
             self.assumed.append(f"{name} from {other.leaf.path}, like {_TIMES[name]}")
-            return f"{name}: {{from: {_text(other.leaf.path)}, via: {_FUNCTIONS[name]}}}  # assumed: check it"
+            via = self._functions(name, other.leaf)
+            return f"{name}: {{from: {_text(other.leaf.path)}, via: {via}}}  # assumed: check it"
         if (constant := self._constant(name)) is not None:
             self.assumed.append(f"{name}: {constant}")
             return f"{name}: {{value: {_quoted(constant)}}}  # assumed: no input looks like it"
@@ -204,8 +221,8 @@ class _Scaffolder:
         if name == "occurred_at" and "version" in self.found:
             return ""
         rule = spec.rule(self.level) if spec else None
-        due = rule is not None and rule.required != "no"
-        if name in {"version", "type"} or not (due or name == "occurred_at") or name in check.GIVEN_BY_GATEWAY:
+        due = (rule is not None and rule.required != "no" and name != "transcript_id") or name == "citizen_id"
+        if name in {"version", "type"} or not (due or name == "occurred_at"):
             return "type: {value: NEW}  # assumed: no input says what kind of event it is" if name == "type" else ""
         if name in _BIRTH and name != "birth_date":
             return ""
@@ -214,6 +231,7 @@ class _Scaffolder:
         near = candidates(name, (*self._names().get(name, ()), *((spec.official,) if spec else ())), free)
         said = f"; nearest inputs: {', '.join(near)}" if near else "; nothing in the sample looks like it"
         meaning = f" ({spec.official})" if spec else " (the time of the business change, or map event.version)"
+        meaning += "; may stay without, then every pupil is looked up" if name == "citizen_id" else ""
         self.todo.append(f"{name}{meaning}{said}")
         return f"# TODO {name}:{meaning}{said}"
 
@@ -253,6 +271,8 @@ class _Scaffolder:
             return "[province_code]"
         if name.endswith("_citizen_id"):
             return "[identity_number]"
+        if name in _MOMENTS and any(_SERIAL_TIME.fullmatch(value) for value in leaf.values):
+            return f"[{{{_MOMENTS[name]}: {{excel: true}}}}]"
         return _FUNCTIONS.get(name, "")
 
     def _table(self, name: str, spec: FieldSpec | None, leaf: Leaf) -> str:
@@ -352,6 +372,13 @@ class _Scaffolder:
             if name not in found and name != "transfer_in_date"
         ]
         return "".join(lines)
+
+
+def _encoding(sample: Sample) -> str:
+    if sample.format not in {"json", "csv"}:  # the others say their own
+        return ""
+    said = "as the sample is" if sample.encoding == "utf-8" else "found in the sample"
+    return f"encoding: {sample.encoding}  # {said}\n"
 
 
 _MARKS = frozenset({"mark_term1", "mark_term2", "mark_year", "achievement_level", "periodic_test_mark"})

@@ -78,6 +78,8 @@ def _score(field: str, wanted: Mapping[str, int], leaf: Leaf) -> float:
         score = _GUESS_SCORE + (0 if leaf.path.startswith("$.") else 1)
     if leaf.path.startswith("$."):
         score *= 0.95  # what stands in the item itself is nearer to the pupil
+    if field == "version" and (leaf.path.startswith("$.") or not any(map(FITS[field], leaf.values))):
+        return 0.0  # the version of a format, not of a record
     fits = FITS.get(field)
     return score * _WITHDRAWN if score and fits and leaf.values and not any(map(fits, leaf.values)) else score
 

@@ -3,20 +3,19 @@
 Only shapes and a few values are looked at; nothing is judged here.
 """
 
-import csv
-import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from gateway.errors import Problem
 from gateway.intake.connector import WHOLE
-from gateway.intake.decode_csv import decode_csv
 from gateway.intake.decode_json import decode_json
 from gateway.intake.decode_xml import decode_xml
-from gateway.intake.language_csv import DELIMITERS, MAX_HEADER_ROWS, ROWS, CsvLayout
+from gateway.intake.encodings import ENCODINGS, FIELD, decode_text, disguised
+from gateway.intake.language_csv import CsvLayout
+from gateway.intake.scaffold_sheet import read_sheet
 from gateway.intake.scaffold_words import NAMES, plain
-from gateway.intake.values import as_word, folded
+from gateway.intake.values import as_word
 
 MAX_VALUES: Final = 40
 MAX_ITEMS: Final = 200
@@ -54,6 +53,8 @@ class Sample:
     """Path of a list of objects in the item → the leaves of its elements."""
     layout: CsvLayout | None = None
     encoding: str = "utf-8"
+    several: bool = False
+    """Whether a message holds more than one item."""
 
 
 @dataclass(slots=True)
@@ -84,13 +85,29 @@ def read_sample(value: bytes, ending: str) -> Sample:
         case "xml":
             return _of_tree("xml", decode_xml(value))
         case "csv":
-            return _of_csv(value)
+            text, encoding = _text(value)
+            return replace(_of_csv(text), encoding=encoding)
         case "jsonl":
             lines = [decode_json(line) for line in value.splitlines() if line.strip()]
             return _of_tree("avro", {WHOLE: [_without_branches(line) for line in lines]}, batch=WHOLE)
         case _:
-            tree = decode_json(value)
-            return _of_tree("json", {WHOLE: tree} if isinstance(tree, list) else tree)
+            text, encoding = _text(value)
+            tree = decode_json(text.encode())
+            sample = _of_tree("json", {WHOLE: tree} if isinstance(tree, list) else tree)
+            return replace(sample, encoding=encoding)
+
+
+def _text(value: bytes) -> tuple[str, str]:
+    """The text of a sample and its encoding: UTF-8, else the one its bytes look like."""
+    problem = disguised(value) or decode_text(value, "utf-8")
+    if isinstance(problem, str):
+        return problem.removeprefix("\ufeff"), "utf-8"
+    found = problem.field.removeprefix(f"{FIELD}[").removesuffix("]")
+    text = decode_text(value, found) if found in ENCODINGS else problem
+    if isinstance(text, Problem):
+        message = "the sample is not UTF-8, and no encoding was recognised: save it as UTF-8, then declare the real one"
+        raise UnreadableSample(message)
+    return text.removeprefix("\ufeff"), found
 
 
 def _without_branches(value: Any) -> Any:
@@ -110,7 +127,7 @@ def _of_tree(kind: str, root: object, *, batch: str | None = None) -> Sample:
     if not isinstance(root, dict):
         message = f"the sample cannot be read as {kind}"
         raise UnreadableSample(message)
-    path = batch if batch is not None else _batch(root)
+    path = batch if batch is not None else _batch(root, kind)
     items = _items(root, path)
     inside, around = _Walk(), _Walk()
     for item in items[:MAX_ITEMS]:
@@ -124,7 +141,8 @@ def _of_tree(kind: str, root: object, *, batch: str | None = None) -> Sample:
             rows.take(element, "")
         lists[name] = rows.found()
     told = "" if kind == "avro" else path
-    return Sample(kind, told, (*inside.found(), *around.found()), {k: v for k, v in lists.items() if v})
+    leaves, rows_of = (*inside.found(), *around.found()), {k: v for k, v in lists.items() if v}
+    return Sample(kind, told, leaves, rows_of, several=len(items) > 1)
 
 
 def _items(root: Tree, path: str) -> list[Tree]:
@@ -141,14 +159,30 @@ def _without(root: Tree, names: Sequence[str]) -> Tree:
     return {name: _without(value, rest) if name == first else value for name, value in root.items()}
 
 
-def _batch(root: Tree) -> str:
-    """Where the pupils stand: the list or object below which most known names stand, the nearest to them."""
+def _batch(root: Tree, kind: str) -> str:
+    """Where the pupils stand: the list or object below which most known names stand, the nearest to them.
+
+    In XML a list of one is an object: one that names a pupil stands for a list, below an element that holds it alone.
+    """
     best, most = "", _known_names(root)
+    for path, tree in _pupils_alone(root, "") if kind == "xml" else ():
+        if 2 * _known_names(tree) >= most:
+            return path
     for path, tree in _inner(root, ""):
         known = _known_names(tree)
         if known and known >= most * 0.8 and (known > most or len(path) > len(best)):
             best, most = path, max(most, known)
     return best
+
+
+def _pupils_alone(tree: Tree, prefix: str) -> Iterator[tuple[str, Tree]]:
+    """Paths of objects that name a pupil and have no brother but attributes: a list's only element."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            alone = prefix and all(other == name or other[0] in "@#" for other in tree)
+            if alone and _names_a_pupil(value):
+                yield f"{prefix}{name}", value
+            yield from _pupils_alone(value, f"{prefix}{name}.")
 
 
 def _inner(tree: Tree, prefix: str) -> Iterator[tuple[str, Tree]]:
@@ -176,33 +210,13 @@ def _known_names(tree: Tree) -> int:
     return sum(plain(path.rpartition(".")[2]) in _KNOWN for path in walk.leaves)
 
 
-def _of_csv(value: bytes) -> Sample:
-    try:
-        text = value.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = "the CSV sample is not UTF-8: save it so for the scaffold, then declare the real encoding"
-        raise UnreadableSample(message) from error
-    head = text[:8192]
-    delimiter = max(DELIMITERS, key=head.count)
-    lines = list(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter))[: MAX_HEADER_ROWS + 4]
-    header = max(lines, key=lambda line: sum(plain(cell) in _KNOWN for cell in line), default=[])
-    columns = {_slug(cell): (cell.strip(),) for cell in header if cell.strip()}
-    due = tuple(c for name in ("pupil_code", "full_name") for c in columns if plain(c) in NAMES["record"][name])
-    if not due:
-        message = "the CSV sample has no line that could be its header: none names a pupil's code or name"
-        raise UnreadableSample(message)
-    layout = CsvLayout(delimiter, '"', 1, columns, due, due[0], "", {}, "", (), ())
-    sheet = decode_csv(text, layout)
-    if isinstance(sheet, tuple):
-        message = "the CSV sample has no header that could be told from its lines"
-        raise UnreadableSample(message)
-    rows = sheet[ROWS]
-    items = [item for item in rows if isinstance(item, dict)] if isinstance(rows, list) else []
-    walk = _Walk()
-    for item in items[:MAX_ITEMS]:
-        walk.take(item, "")
-    return Sample("csv", "", walk.found(), {}, layout)
-
-
-def _slug(heading: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", folded(heading)).strip("_") or "cot"
+def _of_csv(text: str) -> Sample:
+    sheet = read_sheet(text)
+    if isinstance(sheet, str):
+        raise UnreadableSample(sheet)
+    inside, around = _Walk(), _Walk()
+    for row in sheet.rows[:MAX_ITEMS]:
+        inside.take(row, "")
+    around.take(sheet.labels, "$.")
+    leaves = (*inside.found(), *around.found())
+    return Sample("csv", "", leaves, {}, sheet.layout, several=len(sheet.rows) > 1)

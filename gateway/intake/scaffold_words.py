@@ -35,7 +35,7 @@ circular: thongtu circular vanban theothongtu
 transcript_id: madinhdanhhocba mahocba transcriptid hocbaid sohocba
 school_year: namhoc schoolyear academicyear nienkhoa nam
 department_code: masogd masogddt departmentcode sogdcode maso
-department_name: tensogd tensogddt departmentname sogddt sogd
+department_name: tensogd tensogddt departmentname sogddt sogd sogiaoduc
 school_code: matruong schoolcode schoolid truongma truongid schoolmoetcode
 school_name: tentruong schoolname truong truongten truonghoc
 school_commune_name: truongtenxa tenxatruong tenxa schoolwardname schoolcommunename diachitruongtenxa schoolward
@@ -68,14 +68,14 @@ guardian_name: hotengiamho tengiamho nguoigiamho guardianname hotennguoigiamho g
 school_leader_name: tenhieutruong hieutruong tengiamhieu principalname leadername cbqlhovaten cbqlhoten principalfullname hotenhieutruong
 school_leader_citizen_id: sodinhdanhhieutruong principalcitizenid leadercitizenid cbqlsodinhdanh hieutruongsodinhdanh hieutruongcccd
 school_leader_position: chucvuhieutruong chucvu principalposition leaderposition cbqlchucvu principaltitle
-issue_place: diadanhphathanh noiky noicap issueplace placeofissue diadanh
+issue_place: diadanhphathanh noiphathanh noiky noicap issueplace placeofissue diadanh
 issue_date: ngaykyphathanh ngayphathanh ngayky issuedate issuedon issuedat dateofissue signeddate
 created_date: ngaytao ngaylap createddate createdat createdon exportedat ngayxuat
 homeroom_teacher_name: tengvcn gvcn hotengvcn giaovienchunhiem homeroomteachername homeroomteacher gvcnhovaten gvcnhoten homeroomname homeroomfullname homeroomteacherfullname
 homeroom_teacher_citizen_id: sodinhdanhgvcn gvcnsodinhdanh cccdgvcn homeroomteachercitizenid gvcncccd homeroomcitizenid
 homeroom_teacher_comment: nhanxetgvcn nhanxetcuagvcn nhanxet homeroomcomment homeroomteachercomment teachercomment gvcnnhanxet remark
 grade_code: khoi makhoi grade gradelevel gradecode khoilop
-class_name: lop tenlop class classname classroom
+class_name: lop tenlop class classname classroom malop
 promoted: lenlop duoclenlop promoted ispromoted promotion
 completion_text: noidunghoanthanh completiontext hoanthanhchuongtrinh
 award_text: danhhieu khenthuong award awards awardtext title honours
@@ -168,8 +168,8 @@ mark_retest: thilai retest ktlai
 subject_comment: nhanxet nx comment
 subject_teacher_name: gv gvbm giaovien teacher teachername tengv
 subject_teacher_citizen_id: gvsodinhdanh gvcccd teachercitizenid gvdinhdanh
-achievement_level: muc mucdat level danhgia
-periodic_test_mark: diem ktdk kt mark diemkt
+achievement_level: muc mucdat mucdatduoc level danhgia
+periodic_test_mark: diem ktdk kt mark diemkt diemktdk
 """
 
 _SUBJECTS = """

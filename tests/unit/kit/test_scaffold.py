@@ -118,6 +118,81 @@ def test_a_sheet_s_columns_are_named_after_their_headings(tmp_path: Path) -> Non
     assert 'mark_term2: {from: "{key}_hk2", via: [secondary_mark]}' in subjects
 
 
+CLASS_XML = """<ns:SoDiem xmlns:ns="urn:mau"><TieuDe><NamHoc>2025-2026</NamHoc><MaTruong>79999601</MaTruong>
+<TenTruong>Trường Mẫu</TenTruong><SoGD>Sở Mẫu</SoGD></TieuDe><DanhSach>{}</DanhSach></ns:SoDiem>"""
+PUPIL_XML = '<HocSinh Id="h{0}"><MaHS>799999600{0}</MaHS><HoTen>Đỗ Mẫu Lan</HoTen><Khoi>7</Khoi></HocSinh>'
+
+
+@pytest.mark.parametrize(("pupils", "evidence"), [((1,), "message"), ((1, 2), "none")])
+def test_a_class_in_xml_has_a_batch_even_with_one_pupil(tmp_path: Path, pupils: tuple[int, ...], evidence: str) -> None:
+    found = told(tmp_path, CLASS_XML.format("".join(PUPIL_XML.format(number) for number in pupils)), "xml")
+    profile = (tmp_path / "connectors/probe/connector.yaml").read_text(encoding="utf-8")
+
+    assert "batch: DanhSach.HocSinh\n" in profile
+    assert f"evidence: {evidence} " in profile
+    assert rules(tmp_path, "record")["full_name"] == ("HoTen",)
+    assert rules(tmp_path, "record")["school_code"] == ("$.TieuDe.MaTruong",)
+    assert any(line.startswith(f"evidence: {evidence}") for line in found["assumed"])
+
+
+def test_a_citizen_id_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
+    without = told(tmp_path, json.dumps({"maHocSinh": "7999990101", "hoTen": "Lê Mẫu A", "khoi": 7}))
+
+    assert any(line.startswith("citizen_id (") and "looked up" in line for line in without["todo"])
+
+
+def test_a_format_s_version_is_no_record_s(tmp_path: Path) -> None:
+    pupil = {"maHocSinh": "7999990101", "hoTen": "Lê Mẫu A", "khoi": 7, "updatedAt": "46169.5"}
+    told(tmp_path, json.dumps({"version": 2, "rows": [pupil | {"version": "1.1"}]}))
+
+    assert "version" not in rules(tmp_path, "event")
+
+
+def test_spreadsheet_serials_are_read_as_such(tmp_path: Path) -> None:
+    pupil = {"maHocSinh": "7999990101", "hoTen": "Lê Mẫu A", "khoi": 7, "updatedAt": "46169.5", "ngayKy": "46170"}
+    told(tmp_path, json.dumps([pupil]))
+    record = (tmp_path / "connectors/probe/mappings/record.yaml").read_text(encoding="utf-8")
+
+    assert "occurred_at: {from: updatedAt, via: [{instant: {excel: true}}]}" in record
+    assert "issue_date: {from: ngayKy, via: [{day_of: {excel: true}}]}" in record
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
+def test_a_sheet_s_encoding_is_found(tmp_path: Path, encoding: str) -> None:
+    sample = tmp_path / "sample.csv"
+    sample.write_bytes("Mã học sinh;Họ và tên;Khối\n7999990101;Lê Mẫu Nguyễn;8\n".encode(encoding))
+
+    result = RUN.invoke(app, ["new", "probe", "--from", str(sample), "--path", str(tmp_path / "connectors")])
+
+    assert result.exit_code == 0, result.output
+    profile = (tmp_path / "connectors/probe/connector.yaml").read_text(encoding="utf-8")
+    assert f"encoding: {'utf-16' if '16' in encoding else 'utf-8'} " in profile
+
+
+def test_a_legacy_sheet_is_read_and_its_encoding_declared(tmp_path: Path) -> None:
+    case = CONNECTORS / "legacy_csv_primary" / "cases" / "03-clean.input.csv"
+    result = RUN.invoke(app, ["new", "probe", "--from", str(case), "--path", str(tmp_path / "connectors")])
+
+    assert result.exit_code == 0, result.output
+    profile = (tmp_path / "connectors/probe/connector.yaml").read_text(encoding="utf-8")
+    assert "encoding: tcvn3 " in profile
+    assert "header_rows: 2\n" in profile
+    assert "order: tt\n" in profile
+    assert '    nam_hoc: "Năm học"\n' in profile
+    assert rules(tmp_path, "record")["school_year"] == ("$.nam_hoc",)
+    assert rules(tmp_path, "record")["full_name"] == ("ho_ten",)
+
+
+def test_bytes_of_no_encoding_write_nothing_and_say_so(tmp_path: Path) -> None:
+    sample = tmp_path / "sample.csv"
+    sample.write_bytes(b"PK\x03\x04\xff\xfe\x00\x81\x9d")
+
+    result = RUN.invoke(app, ["new", "probe", "--from", str(sample), "--path", str(tmp_path / "connectors")])
+
+    assert (result.exit_code, (tmp_path / "connectors").exists()) == (2, False)
+    assert "no encoding was recognised" in " ".join(result.output.replace("│", " ").split())
+
+
 def test_avro_in_its_json_encoding_is_seen_through_its_unions(tmp_path: Path) -> None:
     event = {"suKien": "NEW", "phienBan": 1, "hocSinh": {"maHocSinh": "2299990401", "hoVaTen": {"string": "Bùi Mẫu K"}}}
     told(tmp_path, json.dumps(event) + "\n", "jsonl")
