@@ -21,6 +21,8 @@ from gateway.errors import GatewayError
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Code = Annotated[str, msgspec.Meta(min_length=1)]
+Crontab = Annotated[str, msgspec.Meta(pattern=r"^$|^([0-9*/,-]+ ){4,5}[0-9*/,-]+$")]
+"""Minute, hour, day, month, weekday, and second if given."""
 
 
 class Kafka(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,7 +108,11 @@ class Documents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long the stream waits for running look-ups, and how many pupils may wait before it pauses."""
+    """How long the stream waits for running look-ups, how many may wait before it pauses, how long answers live.
+
+    ``recheck_cron`` (+07:00; empty: never) is when the tower has pupils asked about again who were not found;
+    ``closed_body_days`` must exceed the retention of gateway.mapped.
+    """
 
     batch_records: Positive = 2_000
     linger_ms: Positive = 100
@@ -116,6 +122,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     refresh_days: Positive = 30
     stale_days: Positive = 30
     negative_minutes: Positive = 10
+    recheck_cron: Crontab = "*/10 1-4 * * *"
+    recheck_rest_hours: Positive = 12
+    closed_body_days: Positive = 40
     links: dict[str, PopulationLink] = {}
 
 

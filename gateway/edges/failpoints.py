@@ -2,7 +2,8 @@
 
 ``HOCBA_FAILPOINTS="intake.before_commit=kill@3;intake.producer_start=sleep:0.15"`` acts only together with
 ``HOCBA_SANDBOX=1``: *kill@n* SIGKILLs the own process at the n-th pass, *sleep:s* waits *s* seconds at each pass.
-``intake.record=killer:TEXT`` makes every record killing whose bytes contain TEXT, *raiser:TEXT* one that raises.
+``intake.record=killer:TEXT`` makes every record killing whose bytes contain TEXT, *raiser:TEXT* one that raises
+an exception whose text repeats the record, as those of libraries may.
 With ``HOCBA_FAILPOINTS_ONCE=FOLDER`` each kill happens once for all incarnations, and leaves a file of its name there.
 """
 
@@ -89,6 +90,5 @@ def record_failpoint(name: str, value: bytes | None) -> None:
     action = _ACTIONS.get(name)
     if isinstance(action, _Killer) and action.text in (value or b""):
         if action.raises:
-            message = "the record of a failpoint"
-            raise RuntimeError(message)
+            raise RuntimeError((value or b"").decode("utf-8", "replace"))
         os._exit(KILLED)

@@ -15,6 +15,7 @@ Three traps of Faust are closed here, and nowhere else may it be used:
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -58,6 +59,15 @@ class FaustStuckError(Exception):
 
 Project = Callable[[Sequence[Inbound]], Awaitable[None]]
 Watch = Callable[[], Awaitable[None]]
+VIETNAM: Final = timezone(timedelta(hours=7))
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Work on the leader at fixed times (+07:00)."""
+
+    times: str
+    work: Watch
 
 
 class _CommittedThread(AIOKafkaConsumerThread):
@@ -121,9 +131,14 @@ def _settings(config: Config) -> dict[str, Any]:
 
 
 class Tower:
-    """The Faust application for one run; *project* must be safe to repeat, *watch* runs on the leader."""
+    """The Faust application for one run; *project* must be safe to repeat.
 
-    def __init__(self, config: Config, topics: Sequence[str], project: Project, watch: Watch, watch_s: float) -> None:
+    On the leader run *watch*, with the seconds between two of it, and *crons*.
+    """
+
+    def __init__(
+        self, config: Config, topics: Sequence[str], project: Project, watch: tuple[Watch, float], crons: Sequence[Cron]
+    ) -> None:
         bound_all_consumers()
         self._project = project
         self._inbox: asyncio.Queue[Message] = asyncio.Queue(INBOX_RECORDS)
@@ -133,8 +148,10 @@ class Tower:
         self._app.transport = _CommittedTransport(self._app.conf.broker_consumer, self._app)
         heard = self._app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         self._app.agent(heard, name="tower.hear")(self._hear)
-        self._watch = watch
+        self._watch, watch_s = watch
         self._app.timer(watch_s, on_leader=True, name="tower.watch")(self._watch_once)
+        for cron in crons:
+            self._app.crontab(cron.times, timezone=VIETNAM, on_leader=True)(self._at_its_time(cron))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Project until *stop*.  Raises what ended an agent, the reader, the watch or Faust itself."""
@@ -185,6 +202,12 @@ class Tower:
 
     async def _watch_once(self) -> None:
         await self._guarded(self._watch())
+
+    def _at_its_time(self, cron: Cron) -> Watch:
+        async def tower_cron() -> None:
+            await self._guarded(cron.work())
+
+        return tower_cron
 
     async def _read(self) -> None:
         """The one reader of the inbox: a batch, its transaction in the ledger, then its acknowledgement."""

@@ -32,12 +32,12 @@ from gateway.edges.identity_rows import (
     entry_of,
     head_columns,
     parked_columns,
+    repark_columns,
     stored_of,
 )
 from gateway.edges.identity_sql import columns_of, insert
 from gateway.edges.keys import Keys, Sealed
 from gateway.edges.ledger import Pool
-from gateway.errors import describe
 from gateway.identity.versions import Claimant, Head
 from gateway.record import NATIONAL_TOPIC, lane_signed, lane_unsigned
 
@@ -226,16 +226,14 @@ class SlotLedger:
         if not reparks:
             return
         statement = (
-            "UPDATE parked SET state = r.state, code = r.code, field = r.field, owner = r.owner, seq = r.seq "
-            "FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[]) "
-            "AS r (topic_offset, state, code, field, owner, seq) WHERE stage = 'identity' AND target = '' "
+            "UPDATE parked SET state = r.state, code = r.code, field = r.field, owner = r.owner, seq = r.seq, "
+            "claim_hash = r.claim_hash "
+            "FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bytea[]) "
+            "AS r (topic_offset, state, code, field, owner, seq, claim_hash) WHERE stage = 'identity' AND target = '' "
             "AND slot = %s AND parked.topic_offset = r.topic_offset AND parked.state <> 'closed'"
         )
-        rows = [
-            (one.offset, str(one.state), one.problem.code, one.problem.field, describe(one.problem).owner, one.seq)
-            for one in reparks
-        ]
-        await connection.execute(statement, (*columns_of(rows, 6), self._slot))
+        rows = [repark_columns(one) for one in reparks]
+        await connection.execute(statement, (*columns_of(rows, 7), self._slot))
 
     def _seal(self, parking: Parking) -> Sealed:
         return self._keys.seal(parking.value, self._context(parking.row.offset))

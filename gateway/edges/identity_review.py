@@ -22,8 +22,6 @@ from gateway.record import lane_unsigned
 
 REVIEWED: Final = ("ID-03", "ID-04", "DQ-25")
 """What only a person can settle: differences, several people under one code, a person nobody confirms."""
-RECHECKED: Final = ("ID-02", "ID-05", "DQ-25")
-"""What registers may know by now: not found, no citizen ID yet, not confirmed."""
 PURPOSE: Final = "REVIEW"
 _FOR_EVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _CHANNEL: Final = "hocba_orders"
@@ -49,7 +47,6 @@ _ORDER = (
     "AND o.slot = p.slot AND o.topic_offset = p.topic_offset AND o.state = 'open') RETURNING slot"
 )
 _SAME_CLAIM = "lane = %(lane)s AND claim_hash = %(claim_hash)s AND code = ANY(%(codes)s)"
-_BY_CODE = "code = ANY(%(codes)s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +103,6 @@ class ReviewDesk:
             await insert_audit(connection, [Audit(key[0], uuid.uuid4(), duty, "confirmed")], now)
             given = {"lane": lane, "claim_hash": claim_hash, "codes": list(REVIEWED)}
             return await _give(connection, _SAME_CLAIM, given | {"reason": decision.reason, "by": decision.by})
-
-    async def recheck(self, codes: Sequence[str], *, reason: str, by: str) -> int:
-        """Order a fresh look-up of everything parked under *codes*; how many."""
-        async with self._pool.connection() as connection, connection.transaction():
-            return await _give(connection, _BY_CODE, {"codes": list(codes), "reason": reason, "by": by})
 
     async def _claim(self, connection: psycopg.AsyncConnection[Any], decision: Decision) -> Any:
         statement = (

@@ -54,12 +54,13 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Repark:
-    """An open row that stays open for another reason."""
+    """An open row that stays open for another reason; its claim as it is hashed now."""
 
     offset: int
     state: State
     problem: Problem
     seq: int
+    claim_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,13 @@ def parked_columns(slot: int, parking: Parking, sealed: Sealed) -> tuple[object,
         sealed.key_id,
         row.seq,
     )
+
+
+def repark_columns(one: Repark) -> tuple[object, ...]:
+    """(offset, state, code, field, owner, seq, claim hash) of a row that is parked again."""
+    problem = one.problem
+    owner = describe(problem).owner
+    return one.offset, str(one.state), problem.code, problem.field, owner, one.seq, one.claim_hash
 
 
 def entry_of(row: Sequence[Any]) -> Entry:

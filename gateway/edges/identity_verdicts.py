@@ -1,8 +1,8 @@
 """Verdicts and their audit in the ledger: what the registers said about one claim of one pupil, until it expires.
 
 Only the verdict is kept, never the person: the claim is a hash, the pupil a lane, the citizen ID is sealed.  Every
-look-up leaves an audit row with purpose, officer, endpoint and request id, written in the transaction of the verdicts
-that it led to (facts section 10); one that left and was not answered leaves one too.
+look-up leaves an audit row with purpose, officer, endpoint and request id (facts section 10): it is written before the
+request leaves, and replaced in the transaction of the verdicts that it led to, so that a kill in between leaves it.
 """
 
 import uuid
@@ -33,6 +33,9 @@ from gateway.identity.verdicts import (
 )
 from gateway.record import lane_signed, lane_unsigned
 
+ASKED: Final = "asked"
+"""The verdict of a look-up that may have left and has no answer yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -40,6 +43,14 @@ class Answer:
 
     key: ClaimKey
     kept: Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Look-ups end *at*; the requests *not_sent* never left this machine and need no audit."""
+
+    at: datetime
+    not_sent: tuple[uuid.UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +95,19 @@ class VerdictStore:
             rows: list[Any] = await cursor.fetchall()
         return {(lane_unsigned(row[0]), bytes(row[1])): self._kept(row) for row in rows}
 
-    async def store(self, answers: Sequence[Answer], audits: Sequence[Audit], now: datetime) -> None:
+    async def asking(self, audits: Sequence[Audit], now: datetime) -> None:
+        """Write the audit of look-ups that are about to leave; safe to repeat."""
+        async with self._pool.connection() as connection:
+            await insert_audit(connection, audits, now)
+
+    async def store(self, answers: Sequence[Answer], audits: Sequence[Audit], done: Done) -> None:
         """Keep *answers* and write the audit, in one transaction; safe to repeat but for doubled audit rows."""
-        rows = [self._columns(answer, now) for answer in answers]
+        rows = [self._columns(answer, done.at) for answer in answers]
+        replaced = list({*(audit.request_id for audit in audits), *done.not_sent})
         async with self._pool.connection() as connection, connection.transaction():
             await insert(connection, "verdicts", _VERDICT_COLUMNS, rows, _VERDICT_CONFLICT)
-            await insert_audit(connection, audits, now)
+            await connection.execute(_ANSWERED, (ASKED, replaced))
+            await insert_audit(connection, audits, done.at)
 
     async def forget(self, keys: Iterable[ClaimKey]) -> None:
         """Drop verdicts that an order wants asked again; a person's word stays."""
@@ -173,6 +191,7 @@ _PLAIN: Final[dict[str, Verdict]] = {
     word_of(verdict): verdict for verdict in (Unconfirmed(), NotFound(), Several(), NotApplicable())
 }
 _PURGE_PAGE: Final = 5_000
+_ANSWERED: Final = "DELETE FROM lookups WHERE verdict = %s AND request_id = ANY(%s::uuid[])"
 _VERDICT_COLUMNS: Final = (
     Column("lane", "bigint"),
     Column("claim_hash", "bytea"),

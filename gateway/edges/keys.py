@@ -1,13 +1,21 @@
-"""The keys file: the lane-token key (never rotated) and the ledger's encryption keys (rotated); mode 0600, no default.
+"""The keys: the lane-token key (never rotated) and the ledger's encryption keys (rotated); no default.
 
+They stand in a file of mode 0600, or, where ``keys_file`` is ``env:NAME``, in that variable of the environment.
+Rotating adds a key and makes it the current one: what is sealed names its key, so old ones stay until nothing is
+sealed with them any more (``hocba keys status``).
+
+The key of claims is derived from the lane-token key, and like it never changes.
 Shape: ``{"lane_token": base64(32), "ledger": {"current": "k1", "keys": {"k1": base64(32)}}}``.
 """
 
 import base64
+import hashlib
+import hmac
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import zstandard
@@ -19,6 +27,9 @@ from gateway.errors import GatewayError
 KEY_BYTES = 32
 NONCE_BYTES = 12
 MAX_OPEN_BYTES = 16 * 1024 * 1024
+
+
+ENVIRONMENT: Final = "env:"
 
 
 class _LedgerKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,18 +55,19 @@ class Keys:
 
     def __init__(self, content: _File) -> None:
         self.lane_token = content.lane_token
-        self._current = content.ledger.current
+        self.claim = hmac.digest(content.lane_token, b"claim", hashlib.sha256)
+        self.current = content.ledger.current
         self._ciphers = {name: AESGCM(key) for name, key in content.ledger.keys.items()}
 
     def __repr__(self) -> str:
         """Names only; a key never reaches a log."""
-        return f"Keys(current={self._current!r}, known={sorted(self._ciphers)})"
+        return f"Keys(current={self.current!r}, known={sorted(self._ciphers)})"
 
     def seal(self, data: bytes, context: bytes) -> Sealed:
         """*data* compressed (zstd) and encrypted (AES-GCM), bound to *context* (its row's identity)."""
         nonce = os.urandom(NONCE_BYTES)
         packed = zstandard.compress(data, level=3)
-        return Sealed(self._current, nonce + self._ciphers[self._current].encrypt(nonce, packed, context))
+        return Sealed(self.current, nonce + self._ciphers[self.current].encrypt(nonce, packed, context))
 
     def open(self, sealed: Sealed, context: bytes) -> bytes:
         """The bytes that were sealed; raises GatewayError when key or context do not fit."""
@@ -72,24 +84,46 @@ class Keys:
 
 
 def load_keys(path: Path) -> Keys:
-    """The keys in *path*; raises GatewayError for a missing, readable-by-others or malformed file."""
+    """The keys in *path* (``env:NAME``: in that variable); raises GatewayError for missing, open or malformed ones."""
+    return Keys(_load(path))
+
+
+def _load(path: Path) -> _File:
+    text = _from_environment(path) if str(path).startswith(ENVIRONMENT) else _from_file(path)
     try:
-        mode = path.stat().st_mode & 0o777
-        content = msgspec.json.decode(path.read_bytes(), type=_File)
-    except FileNotFoundError as error:
-        message = f"keys file {path} does not exist; make one with: hocba keys new {path}"
-        raise GatewayError(message) from error
-    except msgspec.DecodeError as error:
+        content = msgspec.json.decode(text, type=_File)
+    except msgspec.DecodeError:
         message = f"keys file {path} is malformed (expected lane_token and ledger.current, ledger.keys)"
-        raise GatewayError(message) from error
-    if mode & 0o077:
-        message = f"keys file {path} has mode {mode:04o}; only its owner may read it: chmod 600 {path}"
-        raise GatewayError(message)
+        raise GatewayError(message) from None  # the cause may quote a key
     sizes = {len(content.lane_token), *(len(key) for key in content.ledger.keys.values())}
     if sizes != {KEY_BYTES} or content.ledger.current not in content.ledger.keys:
         message = f"keys file {path}: every key has {KEY_BYTES} bytes and ledger.current names one of ledger.keys"
         raise GatewayError(message)
-    return Keys(content)
+    return content
+
+
+def _from_file(path: Path) -> bytes:
+    try:
+        mode = path.stat().st_mode & 0o777
+        text = path.read_bytes()
+    except FileNotFoundError as error:
+        message = f"keys file {path} does not exist; make one with: hocba keys new {path}"
+        raise GatewayError(message) from error
+    if mode & 0o077:
+        message = f"keys file {path} has mode {mode:04o}; only its owner may read it: chmod 600 {path}"
+        raise GatewayError(message)
+    return text
+
+
+def _from_environment(path: Path) -> bytes:
+    name = str(path).removeprefix(ENVIRONMENT)
+    text = os.environ.get(name)
+    if not text:
+        message = (
+            f"keys_file names the environment variable {name}, which is not set; it holds what hocba keys new writes"
+        )
+        raise GatewayError(message)
+    return text.encode()
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -105,3 +139,19 @@ def new_keys(path: Path) -> None:
         "ledger": {"current": "k1", "keys": {"k1": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}},
     }
     write_private(path, msgspec.json.encode(fresh))
+
+
+def rotate_keys(path: Path) -> str:
+    """Add a fresh ledger key to the file *path* and make it the current one; its name.  The old ones stay."""
+    content = _load(path)
+    known = content.ledger.keys
+    number = len(known) + 1
+    while f"k{number}" in known:
+        number += 1
+    name = f"k{number}"
+    ledger = _LedgerKeys(name, {**known, name: secrets.token_bytes(KEY_BYTES)})
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    write_private(fresh, msgspec.json.encode(_File(content.lane_token, ledger)))
+    fresh.replace(path)
+    return name

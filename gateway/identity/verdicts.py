@@ -15,10 +15,12 @@ Confirmed only when name, birth date, sex and (if one is claimed) citizen ID all
   equal.  Without a claimed ID (DQ-18) the registry's own ID is what a confirmed pupil is given.
 - Several entries under one code are never chosen from, even if only one agrees: the code itself is then in doubt.
 
-A verdict belongs to one claim (its hash): a corrected name is another claim and asks again.  None repeats a value.
+A verdict belongs to one claim (its keyed hash): a corrected name is another claim and asks again.  None repeats a
+value.
 """
 
 import hashlib
+import hmac
 import json
 import unicodedata
 from collections.abc import Sequence
@@ -173,10 +175,11 @@ def filled(citizen_id: str) -> str:
     return citizen_id.strip().zfill(CITIZEN_ID_DIGITS)
 
 
-def claim_hash(claim: Claim) -> bytes:
-    """SHA-256 of the claim in one canonical form: the key of its verdict, beside the pupil's lane.
+def claim_hash(claim: Claim, key: bytes) -> bytes:
+    """HMAC-SHA-256 of the claim in one canonical form: the key of its verdict, beside the pupil's lane.
 
-    Canonical drops Unicode form and spaces only: case and diacritics stay, because a verdict's warnings depend on them.
+    Keyed, because names, dates and IDs are few enough to be tried one after the other.  Canonical drops Unicode form
+    and spaces only: case and diacritics stay, because a verdict's warnings depend on them.
     """
     parts = (
         _plain(claim.pupil_code).upper(),
@@ -185,7 +188,7 @@ def claim_hash(claim: Claim) -> bytes:
         claim.birth,
         claim.gender,
     )
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).digest()
+    return hmac.digest(key, json.dumps(parts, ensure_ascii=False).encode(), hashlib.sha256)
 
 
 def _plain(text: str) -> str:

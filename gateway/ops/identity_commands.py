@@ -17,7 +17,9 @@ import typer
 from gateway.config import Config
 from gateway.edges import clock
 from gateway.edges.identity_aliases import Alias, AliasStore, Recorded
-from gateway.edges.identity_review import RECHECKED, REVIEWED, Decision, Review, ReviewDesk
+from gateway.edges.identity_recheck import RECHECKED, Wish
+from gateway.edges.identity_recheck import recheck as order_rechecks
+from gateway.edges.identity_review import REVIEWED, Decision, Review, ReviewDesk
 from gateway.edges.keys import load_keys
 from gateway.edges.ledger import Pool
 from gateway.ops import format as show
@@ -101,14 +103,19 @@ def recheck(
     reason_given: ReasonOption,
     by: ByOption,
     codes: CodesOption = None,
+    most: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, the oldest first.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Order fresh look-ups of pupils who were not found, had no ID or were not confirmed (for a nightly crontab)."""
+    """Order fresh look-ups of pupils who were not found, had no ID or were not confirmed.
 
-    async def ordered(settings: Config, pool: Pool) -> int:
-        return await _desk(settings, pool).recheck(codes or RECHECKED, reason=reason_given, by=by)
+    The tower orders the same every night by itself, as far as the waiting rows leave room (identity.recheck_cron).
+    """
+    wish = Wish(reason_given, by, clock.now(), codes or RECHECKED, most)
+
+    async def ordered(_: Config, pool: Pool) -> int:
+        return await order_rechecks(pool, wish)
 
     _tell("look-ups", {"ordered": ask(config, ordered)}, as_json)
 

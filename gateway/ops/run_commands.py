@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from gateway.config import Config, load_config
-from gateway.edges.keys import load_keys, new_keys
+from gateway.edges.keys import load_keys, new_keys, rotate_keys
 from gateway.edges.ledger import LedgerUnavailable, migrate
 from gateway.errors import GatewayError
 from gateway.ops.format import print_json
@@ -137,3 +137,18 @@ def _tell_keys(path: Path, *, made: bool, as_json: bool) -> None:
         print_json({"keys_file": str(path), "made": made})
     elif made:
         typer.echo(f"{path} made; keep a copy in a safe place", err=True)
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    path: Annotated[Path, typer.Argument(help="The file that hocba keys new made.")], *, as_json: JsonOption = False
+) -> None:
+    """Add a fresh ledger key and seal with it from the workers' next start on; what older keys sealed stays readable.
+
+    The lane-token key stays: it names every pupil's slot.  Keep a copy of the file, then restart the workers.
+    """
+    name = rotate_keys(path)
+    if as_json:
+        print_json({"keys_file": str(path), "current": name})
+    else:
+        typer.echo(f"{path}: {name} is the current key; restart the workers", err=True)

@@ -81,13 +81,14 @@ class _Run:
         """Records as identity would publish them, a pupil each."""
         config = self.stand.config
         connector = load_connectors(Path(config.connectors.path), [CONNECTOR])[CONNECTOR]
-        envelope = Envelope(load_keys(Path(config.keys_file)).lane_token, config.slots)
+        keys = load_keys(Path(config.keys_file))
+        envelope = Envelope(keys.lane_token, config.slots)
         topic = vendor_topic(connector.vendor, "records")
         for number in range(self.first, self.first + self.records):
             pupil = synthetic_pupil(Random(number), level="secondary", number=number)
             record = _Consumed(topic, number, vnedu_message([vnedu_row(pupil, version=1)]))
             (mapped,) = outputs_of(connector, record, envelope, at_ms=PUBLISHED_MS)
-            item = identity_records.read(mapped.value, number)
+            item = identity_records.read(mapped.value, number, keys.claim)
             if item is None:
                 raise AssertionError
             yield identity_records.national(item, 1, Confirmed(pupil.citizen_id), mapped.partition)

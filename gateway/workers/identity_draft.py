@@ -82,7 +82,7 @@ class Draft:
                 return state or RELEASED
             case Held(state, problems, held):
                 if held.code != row.code:
-                    self.reparks.append(Repark(row.offset, state, problems[0], held.seq))
+                    self.reparks.append(Repark(row.offset, state, problems[0], held.seq, held.claim_hash))
                     fate = Fate(state, held.seq, problems)
                     self.receipts.append(receipt(item.head, fate, slots=self.slots, at_ms=self.at_ms))
                 return f"{state} {held.code}"

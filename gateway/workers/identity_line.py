@@ -1,16 +1,16 @@
 """One link with its waiting questions: asked at its pace, in its order, through every outage, until it is answered.
 
-    put(question) ─► waiting (deadline, fair share) ─► batches ─► breaker ─► pace ─► link ─► answered(batch)
+    put(question) ─► waiting (deadline, fair share) ─► batches ─► breaker ─► pace ─► audit ─► link ─► answered(batch)
 
 The rules: an outage holds and is asked through with capped backoff for ever, no attempt is counted.  A batch that the
 link refuses is halved until the question it dislikes stands alone: that one is answered by nothing, the others go on.
 A link that refuses one question after the other and answers none is taken for an outage.  A question in hand is no
-longer waiting: its answer serves everybody who asks it until then.
+longer waiting: its answer serves everybody who asks it until then.  Nothing leaves before its audit is written.
 """
 
 import asyncio
 import uuid
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeVar
 
@@ -24,6 +24,9 @@ from gateway.outcomes import Unavailable
 
 MOST_REFUSED: Final = 20
 """Questions refused in a row, without one answer between, that end: more is a fault of the register, not of them."""
+
+UNANSWERED: Final = "unanswered"
+REFUSED: Final = "refused"
 
 Key = TypeVar("Key", bound=Hashable)
 Counts = Literal["requests", "codes"]
@@ -42,10 +45,12 @@ class Look(Generic[Key]):
 
 @dataclass(frozen=True, slots=True)
 class Hearers(Generic[Key]):
-    """Who hears of answers, of requests that left and were not answered, and of the register going down."""
+    """Who hears of requests: about to leave, answered, without an answer (and why), never left; and of an outage."""
 
+    asking: Callable[[Look[Key]], Awaitable[None]]
     answered: Callable[[Look[Key]], None]
-    unanswered: Callable[[Look[Key]], None]
+    unanswered: Callable[[Look[Key], str], None]
+    not_sent: Callable[[uuid.UUID], None]
     down: Callable[[], None]
 
 
@@ -68,6 +73,12 @@ class Line(Generic[Key]):
     def is_answering(self) -> bool:
         """Whether the last request was answered: waiting for an answer makes sense only then."""
         return self._breaker.is_closed
+
+    def answers_within(self, seconds: float) -> bool:
+        """Whether what waits now can be answered by then at the present pace; if not, waiting for it is pointless."""
+        waiting = len(self._waiting)
+        cost = -(-waiting // self._link.most) if self._counts == "requests" else waiting
+        return self.is_answering and self._bucket.busy_s(cost, clock.monotonic_s()) <= seconds
 
     def put(self, key: Key, question: Claim, origin: Origin) -> None:
         """Have *question* asked; one that waits already can only move up, one in hand stays there."""
@@ -98,6 +109,7 @@ class Line(Generic[Key]):
         while True:
             await self._may_ask(len(keys))
             request_id = uuid.uuid4()
+            await self._hearers.asking(self._without_answer(keys, request_id))
             answer = await self._link.ask([self._questions[key] for key in keys], request_id)
             match answer:
                 case Unavailable():
@@ -120,8 +132,10 @@ class Line(Generic[Key]):
         await asyncio.sleep(self._bucket.reserve_s(cost, clock.monotonic_s()))
 
     def _hold(self, keys: Sequence[Key], request_id: uuid.UUID, answer: Unavailable) -> None:
-        if answer.reason not in NOT_SENT:
-            self._hearers.unanswered(Look(request_id, self._link.duty, [(key, None) for key in keys]))
+        if answer.reason in NOT_SENT:
+            self._hearers.not_sent(request_id)
+        else:
+            self._hearers.unanswered(self._without_answer(keys, request_id), UNANSWERED)
         self._wait_out(answer.reason, answer.retry_after_s)
 
     def _wait_out(self, reason: str, retry_after_s: float | None) -> None:
@@ -134,6 +148,7 @@ class Line(Generic[Key]):
     async def _narrow(self, keys: Sequence[Key], request_id: uuid.UUID, reason: str) -> None:
         """Find the refused question by halves; alone it is nobody's, or waits again in what looks like an outage."""
         if len(keys) > 1:
+            self._hearers.unanswered(self._without_answer(keys, request_id), REFUSED)
             self._breaker.let_go()
             middle = len(keys) // 2
             await self._ask_until_answered(keys[:middle])
@@ -144,9 +159,13 @@ class Line(Generic[Key]):
             log.warning("register refuses a question", reason=reason, request_id=str(request_id))
             self._end(request_id, [(keys[0], None)])
         else:
+            self._hearers.unanswered(self._without_answer(keys, request_id), REFUSED)
             self._wait_out(reason, None)
             self._waiting.put(keys[0], self._origins[keys[0]])
             self._something.set()
+
+    def _without_answer(self, keys: Sequence[Key], request_id: uuid.UUID) -> Look[Key]:
+        return Look(request_id, self._link.duty, [(key, None) for key in keys])
 
     def _end(self, request_id: uuid.UUID, findings: Sequence[tuple[Key, Finding | None]]) -> None:
         for key, _ in findings:

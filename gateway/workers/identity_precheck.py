@@ -1,18 +1,19 @@
 """The bulk pre-check: who will be confirmed, asked months before the peak, at a share of the upstream's pace.
 
-It asks as the stage does (same chain, same cache, same audit), so that what it finds is what the records will meet, and
-what it has found is not asked again: stopped anywhere, it goes on from there.  The report counts by school, never by
-name; a register that is down is waited for.
+It asks as the stage does (same chain, same cache, same audit), so that what it finds is what the records will meet.
+Pupils come in chunks (``precheck_sources``), each with the place behind it: who keeps that place beside the report goes
+on from there, however the run ended.  The report counts by school, never by name; a register that is down is waited
+for.
 """
 
 import asyncio
-import csv
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
+from gateway.edges.keys import Keys
 from gateway.identity.plan import ClaimKey
 from gateway.identity.queue import FIRST_GRADES, Origin
 from gateway.identity.verdicts import Claim, Verdict, claim_hash, word_of
@@ -20,18 +21,15 @@ from gateway.record import lane_token
 from gateway.workers.identity_resolver import Resolver
 
 CHUNK: Final = 1_000
-COLUMNS: Final = ("pupil_code", "citizen_id", "full_name", "birth_date", "gender", "school_code", "grade")
 TEMPORARY: Final = "TAM-"
 UNUSABLE, HELD_CODE = "unusable", "temporary_code"
 VENDOR: Final = "precheck"
-
-Told = Callable[[int], None]
-"""Called with the number of pupils done so far."""
+MOST_UNUSABLE_NAMED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One pupil of the file; *claim* is None for a line that cannot be asked about."""
+    """One pupil; *claim* is None for one who cannot be asked about; *number* is a line or an offset."""
 
     number: int
     school: str
@@ -39,67 +37,61 @@ class Line:
     claim: Claim | None
 
 
-@dataclass(slots=True)
-class Report:
-    """Pupils by school and verdict, how many of them the cache knew, and the numbers of unusable lines."""
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some pupils, and the place (line, or offset by partition) where the next ones begin."""
 
-    schools: dict[str, Counter[str]] = field(default_factory=dict)
+    lines: Sequence[Line]
+    behind: dict[str, int]
+
+
+class Report(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Pupils by school and verdict, how many the cache knew, unusable lines (the first ones by number), the place."""
+
+    schools: dict[str, dict[str, int]] = {}
+    pupils: int = 0
     cached: int = 0
-    unusable: list[int] = field(default_factory=list)
+    unusable: int = 0
+    unusable_lines: list[int] = []
+    place: dict[str, int] = {}
 
     def count(self, school: str, word: str) -> None:
         """One more pupil of *school*."""
-        self.schools.setdefault(school, Counter())[word] += 1
+        counts = self.schools.setdefault(school, {})
+        counts[word] = counts.get(word, 0) + 1
+        self.pupils += 1
+
+    def pass_over(self, line: Line) -> None:
+        """One more line that cannot be asked about."""
+        self.unusable += 1
+        if len(self.unusable_lines) < MOST_UNUSABLE_NAMED:
+            self.unusable_lines.append(line.number)
+        self.count(line.school, UNUSABLE)
 
 
-class NoSuchColumn(ValueError):
-    """The file's header lacks these columns."""
+Told = Callable[[Report], None]
+"""Called after each chunk, when all its answers are in the cache."""
 
 
-def read_lines(text: Iterable[str]) -> Iterator[Line]:
-    """The pupils of a CSV file with a header; raises NoSuchColumn.  Other columns are ignored."""
-    rows = csv.DictReader(text)
-    missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-    if missing:
-        raise NoSuchColumn(", ".join(missing))
-    for number, row in enumerate(rows, 2):
-        cells = {name: (row[name] or "").strip() for name in COLUMNS}
-        yield Line(number, cells["school_code"], cells["grade"], _claim(cells))
-
-
-def _claim(cells: Mapping[str, str]) -> Claim | None:
-    if not cells["pupil_code"] or not cells["full_name"] or not cells["birth_date"]:
-        return None
-    return Claim(
-        pupil_code=cells["pupil_code"],
-        citizen_id=cells["citizen_id"] or None,
-        full_name=cells["full_name"],
-        birth=cells["birth_date"],
-        gender=cells["gender"] or "0",
-    )
-
-
-async def precheck(resolver: Resolver, lane_key: bytes, lines: Iterable[Line], told: Told) -> Report:
-    """Ask about every line, a chunk at a time; *resolver* runs beside."""
-    report, left, done = Report(), iter(lines), 0
-    while chunk := list(islice(left, CHUNK)):
-        await _chunk(resolver, lane_key, chunk, report)
-        done += len(chunk)
-        told(done)
+async def precheck(resolver: Resolver, keys: Keys, chunks: AsyncIterable[Chunk], report: Report, told: Told) -> Report:
+    """Ask about everybody in *chunks* and count them into *report*; *resolver* runs beside."""
+    async for chunk in chunks:
+        await _ask(resolver, keys, chunk.lines, report)
+        report.place |= chunk.behind
+        told(report)
     return report
 
 
-async def _chunk(resolver: Resolver, lane_key: bytes, chunk: Sequence[Line], report: Report) -> None:
+async def _ask(resolver: Resolver, keys: Keys, lines: Sequence[Line], report: Report) -> None:
     asked: list[tuple[Line, Claim, ClaimKey]] = []
-    for line in chunk:
+    for line in lines:
         if line.claim is None:
-            report.unusable.append(line.number)
-            report.count(line.school, UNUSABLE)
+            report.pass_over(line)
         elif line.claim.pupil_code.upper().startswith(TEMPORARY):
             report.count(line.school, HELD_CODE)
         else:
-            lane = lane_token(lane_key, line.claim.pupil_code)
-            asked.append((line, line.claim, (lane, claim_hash(line.claim))))
+            lane = lane_token(keys.lane_token, line.claim.pupil_code)
+            asked.append((line, line.claim, (lane, claim_hash(line.claim, keys.claim))))
     known = await resolver.known(key for _, _, key in asked)
     report.cached += sum(key in known for _, _, key in asked)
     words = [_known(known[key]) if key in known else _asked(resolver, line, claim, key) for line, claim, key in asked]

@@ -104,7 +104,7 @@ def first_seq(record: Record) -> int:
     return int(text) if text.isdecimal() and len(text) <= 6 else 1
 
 
-def read(value: bytes, offset: int, seq: int = 1) -> Item | None:
+def read(value: bytes, offset: int, claim_key: bytes, seq: int = 1) -> Item | None:
     """The mapped record *value* at *offset* of its slot; None when it cannot be read or claims nobody."""
     try:
         head, rest = codec.split_mapped(value)
@@ -123,7 +123,7 @@ def read(value: bytes, offset: int, seq: int = 1) -> Item | None:
         record_id=head["record_id"],
         entry=entry_of(head),
         holds=tuple(holds),
-        claim_hash=None if claim is None else claim_hash(claim),
+        claim_hash=None if claim is None else claim_hash(claim, claim_key),
         seq=seq,
     )
     return Item(event, claim, head, rest, value)

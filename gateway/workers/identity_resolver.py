@@ -5,11 +5,13 @@
     slots are told ◄─ memory ◄─ ledger (verdicts and audit, all that came meanwhile) ◄──┴────────────┘
 
 The rules: one question in flight for a pupil and link, however many claims and slots wait for it; an answer is in the
-ledger with its audit before anybody acts on it; what the answers say together is a table (``identity.chain``).
+ledger with its audit before anybody acts on it, and no request leaves before its audit is in the ledger; what the
+answers say together is a table (``identity.chain``).
 The stream's wait belongs to the stream: a caller that gives up cancels nothing.
 """
 
 import asyncio
+import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,19 +22,18 @@ from typing import Final, Protocol
 from gateway.config import Config
 from gateway.edges import clock
 from gateway.edges.identity_link import Link
-from gateway.edges.identity_verdicts import Answer, Audit
+from gateway.edges.identity_verdicts import ASKED, Answer, Audit, Done
 from gateway.edges.ledger import hold_while_down
 from gateway.identity.cache import Kept, Lifetimes
 from gateway.identity.chain import AskPopulation, Known, People, Settled, after_population, after_registry
 from gateway.identity.plan import ClaimKey
 from gateway.identity.queue import Origin
-from gateway.identity.verdicts import Claim, Verdict, claim_hash, compare, word_of
+from gateway.identity.verdicts import Claim, Verdict, compare, word_of
 from gateway.workers.identity_line import Hearers, Line, Look
 
 MEMORY_VERDICTS: Final = 100_000
 MOST_PENDING: Final = 10_000
 PURGE_EVERY_S: Final = 3600.0
-UNANSWERED: Final = "unanswered"
 
 Told = Callable[[int], None]
 """Called with the lane whose claim was answered."""
@@ -44,8 +45,11 @@ class Store(Protocol):
     async def known(self, keys: Sequence[ClaimKey], since: datetime) -> dict[ClaimKey, Kept]:
         """The verdicts of *keys* that expire after *since*."""
 
-    async def store(self, answers: Sequence[Answer], audits: Sequence[Audit], now: datetime) -> None:
-        """Keep *answers* and the audit of the look-ups, together."""
+    async def asking(self, audits: Sequence[Audit], now: datetime) -> None:
+        """Write the audit of look-ups that are about to leave."""
+
+    async def store(self, answers: Sequence[Answer], audits: Sequence[Audit], done: Done) -> None:
+        """Keep *answers*, and the audit of the look-ups in place of what was written before they left, together."""
 
     async def forget(self, keys: Sequence[ClaimKey]) -> None:
         """Drop verdicts."""
@@ -73,9 +77,10 @@ class Resolver:
         self._memory: OrderedDict[ClaimKey, Kept] = OrderedDict()
         self._pending: dict[ClaimKey, _Pending] = {}
         self._by_code: dict[str, list[ClaimKey]] = {}
-        self._by_person: dict[bytes, list[ClaimKey]] = {}
+        self._by_person: dict[Claim, list[ClaimKey]] = {}
         self._answers: dict[ClaimKey, Kept] = {}
         self._audits: dict[Audit, None] = {}
+        self._not_sent: list[uuid.UUID] = []
         self._to_settle = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -84,18 +89,30 @@ class Resolver:
             registry,
             settings.rate_per_s,
             settings.counts,
-            Hearers(self._registry_answered, self._registry_unanswered, self._went_down),
+            Hearers(
+                self._registry_asking, self._registry_answered, self._registry_unanswered, self._unsent, self._went_down
+            ),
         )
-        self._population: Line[bytes] | None = None
+        self._population: Line[Claim] | None = None
         if population is not None:
             rate_per_s = next(iter(config.identity.links.values())).rate_per_s
-            hearers = Hearers(self._population_answered, self._population_unanswered, self._went_down)
+            hearers = Hearers(
+                self._population_asking,
+                self._population_answered,
+                self._population_unanswered,
+                self._unsent,
+                self._went_down,
+            )
             self._population = Line(population, rate_per_s, "requests", hearers)
 
     @property
     def is_answering(self) -> bool:
         """Whether all links answered last: waiting for look-ups makes sense only then."""
         return self._registry.is_answering and (self._population is None or self._population.is_answering)
+
+    def answers_within(self, seconds: float) -> bool:
+        """Whether look-ups asked by now can be answered by then: else the stream need not wait for them at all."""
+        return self.is_answering and self._registry.answers_within(seconds)
 
     async def room(self) -> None:
         """Wait until fewer than MOST_PENDING claims wait for an answer."""
@@ -176,12 +193,12 @@ class Resolver:
 
     def _ask_population(self, key: ClaimKey, pending: _Pending, step: AskPopulation) -> None:
         pending.asked = step
-        person = claim_hash(step.question)
+        person = step.question
         self._by_person.setdefault(person, []).append(key)
         if self._population is not None:
             self._population.put(person, step.question, pending.origin)
 
-    def _population_answered(self, look: Look[bytes]) -> None:
+    def _population_answered(self, look: Look[Claim]) -> None:
         for person, finding in look.findings:
             for key in self._by_person.pop(person, []):
                 asked = self._pending[key].asked
@@ -191,15 +208,34 @@ class Resolver:
                 self._audit(look, key, word_of(verdict))
                 self._settle(key, verdict)
 
-    def _registry_unanswered(self, look: Look[str]) -> None:
-        for code, _ in look.findings:
-            for key in self._by_code.get(code, []):
-                self._audit(look, key, UNANSWERED)
+    def _registry_unanswered(self, look: Look[str], word: str) -> None:
+        for key in self._of_codes(look):
+            self._audit(look, key, word)
 
-    def _population_unanswered(self, look: Look[bytes]) -> None:
-        for person, _ in look.findings:
-            for key in self._by_person.get(person, []):
-                self._audit(look, key, UNANSWERED)
+    def _population_unanswered(self, look: Look[Claim], word: str) -> None:
+        for key in self._of_people(look):
+            self._audit(look, key, word)
+
+    async def _registry_asking(self, look: Look[str]) -> None:
+        await self._write_asked(look, self._of_codes(look))
+
+    async def _population_asking(self, look: Look[Claim]) -> None:
+        await self._write_asked(look, self._of_people(look))
+
+    def _of_codes(self, look: Look[str]) -> list[ClaimKey]:
+        return [key for code, _ in look.findings for key in self._by_code.get(code, [])]
+
+    def _of_people(self, look: Look[Claim]) -> list[ClaimKey]:
+        return [key for person, _ in look.findings for key in self._by_person.get(person, [])]
+
+    async def _write_asked(self, look: Look[str] | Look[Claim], keys: Sequence[ClaimKey]) -> None:
+        lanes = dict.fromkeys(lane for lane, _ in keys)
+        audits = [Audit(lane, look.request_id, look.duty, ASKED) for lane in lanes]
+        await hold_while_down(partial(self._store.asking, audits, clock.now()), "audit")
+
+    def _unsent(self, request_id: uuid.UUID) -> None:
+        self._not_sent.append(request_id)
+        self._to_settle.set()
 
     def _went_down(self) -> None:
         """Pupils whose answer has only just expired need not wait for the register to come back."""
@@ -207,7 +243,7 @@ class Resolver:
             for told in self._pending[key].told:
                 told(key[0])
 
-    def _audit(self, look: Look[str] | Look[bytes], key: ClaimKey, verdict: str) -> None:
+    def _audit(self, look: Look[str] | Look[Claim], key: ClaimKey, verdict: str) -> None:
         self._audits[Audit(key[0], look.request_id, look.duty, verdict)] = None
         self._to_settle.set()
 
@@ -221,10 +257,10 @@ class Resolver:
         while True:
             await self._to_settle.wait()
             self._to_settle.clear()
-            settled, audits = self._answers, list(self._audits)
-            self._answers, self._audits = {}, {}
+            settled, audits, done = self._answers, list(self._audits), Done(clock.now(), tuple(self._not_sent))
+            self._answers, self._audits, self._not_sent = {}, {}, []
             answers = [Answer(key, kept) for key, kept in settled.items()]
-            await hold_while_down(partial(self._store.store, answers, audits, clock.now()), "verdicts")
+            await hold_while_down(partial(self._store.store, answers, audits, done), "verdicts")
             self._remember(settled)
             self._tell(settled)
 

@@ -193,7 +193,7 @@ class IdentitySlot:
             if number % RECORDS_BETWEEN_YIELDS == 0:
                 await asyncio.sleep(0)  # heartbeats of the group share this thread
             record_failpoint("identity.record", record.value)
-            if item := read(record.value or b"", record.offset, first_seq(record)):
+            if item := read(record.value or b"", record.offset, self._shop.keys.claim, first_seq(record)):
                 items[record.offset] = item
         hand = await self._lay_out((item.event.lane for item in items.values()), items)
         draft = self._draft()
@@ -321,9 +321,10 @@ class IdentitySlot:
         for key in self._shop.resolver.due(needed.keys() & verdicts.keys()):
             self._ask(needed[key], refresh=True)
         asked = [self._ask(item) for key, item in needed.items() if key not in verdicts]
-        if asked and self._shop.resolver.is_answering:
+        moment_s = self._shop.config.identity.lookup_wait_ms / 1000
+        if asked and self._shop.resolver.answers_within(moment_s):
             try:
-                async with asyncio.timeout(self._shop.config.identity.lookup_wait_ms / 1000):
+                async with asyncio.timeout(moment_s):
                     for answered in asked:
                         await answered.wait()
             except TimeoutError:
@@ -359,7 +360,7 @@ class IdentitySlot:
         value = self._ledger.unseal(stored)
         value = value if stored.row.entry else opened(value)[1]
         record_failpoint("identity.record", value)
-        return read(value, stored.row.offset)
+        return read(value, stored.row.offset, self._shop.keys.claim)
 
     def _unread_head(self, row: Row, hand: _Hand) -> dict[str, Any]:
         return opened(self._ledger.unseal(hand.stored[row.offset]))[0]

@@ -20,7 +20,7 @@ from gateway.edges import drift_ledger, ledger, topics, tower_ledger
 from gateway.edges.connector_files import load_connectors
 from gateway.edges.drift_ledger import Told
 from gateway.edges.failpoints import record_failpoint
-from gateway.edges.faust_app import FaustStuckError, Inbound, Tower
+from gateway.edges.faust_app import Cron, FaustStuckError, Inbound, Tower
 from gateway.edges.kafka import Output, PlainProducer
 from gateway.edges.ledger import Pool
 from gateway.edges.marks import Marks
@@ -31,6 +31,7 @@ from gateway.national import codec
 from gateway.quarantine.fates import Fate, fates, instant
 from gateway.record import DRIFT_TOPIC, QUARANTINE_TOPIC, Headers, Position, vendor_topic
 from gateway.workers.suspects import KILLER
+from gateway.workers.tower_nightly import Nightly
 from gateway.workers.tower_suspects import Wary
 
 UNREADABLE: Final = "GW-04"
@@ -186,7 +187,8 @@ async def run_tower(config: Config, vendors: Iterable[str], stop: asyncio.Event,
         wary = Wary(
             Marks(config.kafka, f"{config.kafka.group_prefix}.tower", producer), projector.project, projector.bury
         )
-        await Tower(config, heard, wary.project, projector.watch, watch_s).run(stop)
+        crons = [Cron(times, Nightly(config, pool).run)] if (times := config.identity.recheck_cron) else []
+        await Tower(config, heard, wary.project, (projector.watch, watch_s), crons).run(stop)
         await wary.leave()
     finally:
         await producer.stop()

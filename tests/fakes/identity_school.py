@@ -33,6 +33,7 @@ from tests.strategies import learning_bodies
 VENDOR, OTHER_VENDOR = "mau", "khac"
 YEARS = ("2023-2024", "2024-2025")
 LANE_KEY = b"k" * 32
+CLAIM_KEY = b"c" * 32
 
 
 @dataclass(frozen=True)

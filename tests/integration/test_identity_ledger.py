@@ -9,11 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from gateway.edges import clock
 from gateway.edges.identity_ledger import SlotLedger, SlotLost
 from gateway.edges.identity_link import Duty
-from gateway.edges.identity_review import RECHECKED, REVIEWED, Decision, ReviewDesk
+from gateway.edges.identity_recheck import RECHECKED, Wish, expire_bodies, recheck, recheck_within
+from gateway.edges.identity_review import REVIEWED, Decision, ReviewDesk
 from gateway.edges.identity_rows import Aftermath, Closing, Parking, Published, Repark
-from gateway.edges.identity_verdicts import Answer, Audit, VerdictStore
+from gateway.edges.identity_verdicts import Answer, Audit, Done, VerdictStore
 from gateway.edges.keys import Keys, load_keys, new_keys
 from gateway.edges.ledger import Pool, make_pool, migrate
 from gateway.errors import Problem
@@ -209,7 +211,7 @@ async def test_a_verdict_comes_back_until_it_expires(pool: Pool, keys: Keys, ver
     key: ClaimKey = (LANE, b"c" * 32)
     kept = Kept(verdict, NOW + timedelta(minutes=1))
 
-    await store.store([Answer(key, kept)], [], NOW)
+    await store.store([Answer(key, kept)], [], Done(NOW))
 
     assert await store.known([key, (1, b"x")], NOW) == {key: kept}
     assert await store.known([key], NOW + timedelta(minutes=2)) == {}
@@ -220,7 +222,7 @@ async def test_a_verdict_comes_back_until_it_expires(pool: Pool, keys: Keys, ver
 async def test_no_citizen_id_stands_in_the_ledger_in_clear(pool: Pool, keys: Keys, ledger_url: str) -> None:
     answer = Answer((LANE, b"c" * 32), Kept(Confirmed("001210999901"), NOW))
     audit_row = Audit(LANE, uuid.UUID(int=1), Duty("TEST", "mau.canbo", "registry"), "confirmed")
-    await VerdictStore(pool, keys).store([answer], [audit_row], NOW)
+    await VerdictStore(pool, keys).store([answer], [audit_row], Done(NOW))
 
     with psycopg.connect(ledger_url) as connection:
         verdicts = connection.execute("SELECT verdicts::text FROM verdicts").fetchall()
@@ -236,7 +238,7 @@ async def test_no_citizen_id_stands_in_the_ledger_in_clear(pool: Pool, keys: Key
 async def test_expired_verdicts_are_purged_and_the_others_stay(pool: Pool, keys: Keys) -> None:
     store = VerdictStore(pool, keys)
     ends = {(lane, b"c" * 32): NOW + timedelta(days=lane - 5) for lane in range(10)}
-    await store.store([Answer(key, Kept(NotFound(), end)) for key, end in ends.items()], [], NOW)
+    await store.store([Answer(key, Kept(NotFound(), end)) for key, end in ends.items()], [], Done(NOW))
 
     assert await store.purge(NOW) == 5
     assert await store.purge(NOW) == 0
@@ -249,7 +251,7 @@ async def test_a_persons_word_is_neither_forgotten_nor_replaced_by_a_look_up(
     key: ClaimKey = (LANE, b"claim")
     await ledger.park([parking(5, code="ID-03"), parking(6)], [])
     store, desk = VerdictStore(pool, keys), ReviewDesk(pool, keys)
-    await store.store([Answer(key, Kept(Mismatch((Difference("full_name", How.TONE),)), NOW))], [], NOW)
+    await store.store([Answer(key, Kept(Mismatch((Difference("full_name", How.TONE),)), NOW))], [], Done(NOW))
     decision = Decision(SLOT, 5, "001210999901", "seen", "tester")
 
     assert [(one.code, one.differences) for one in await desk.waiting(REVIEWED)] == [("ID-03", "full_name:tone")]
@@ -257,11 +259,50 @@ async def test_a_persons_word_is_neither_forgotten_nor_replaced_by_a_look_up(
     assert await desk.confirm(replace(decision, offset=6), NOW) == 0  # not found is no question for a person
     assert await desk.confirm(decision, NOW) == 1
     await store.forget([key])
-    await store.store([Answer(key, Kept(NotFound(), NOW + timedelta(days=1)))], [], NOW)
+    await store.store([Answer(key, Kept(NotFound(), NOW + timedelta(days=1)))], [], Done(NOW))
 
     known = await store.known([key], NOW)
     assert known[key].verdict == Confirmed("001210999901")
     assert "001210999901" not in repr(decision)
     assert [(order.offset, order.action) for order in await ledger.orders(below=100)] == [(5, "release")]
-    assert await desk.recheck(RECHECKED, reason="nightly", by="cron") == 1
-    assert await desk.recheck(RECHECKED, reason="nightly", by="cron") == 0  # ordered already
+
+
+def wish(before: datetime, most: int | None = None) -> Wish:
+    return Wish("nightly", "cron", before, RECHECKED, most)
+
+
+async def test_a_recheck_orders_each_row_once_and_those_longest_not_asked_about_first(
+    pool: Pool, keys: Keys, ledger: SlotLedger
+) -> None:
+    await ledger.park([parking(offset) for offset in (5, 6, 7)], [])
+    later = clock.now() + timedelta(minutes=1)
+    answer = Answer((LANE, b"claim"), Kept(NotFound(), later))
+    await VerdictStore(pool, keys).store([answer], [], Done(later))
+
+    assert await recheck(pool, wish(later - timedelta(hours=1))) == 0  # asked about a moment ago
+    assert await recheck(pool, wish(later, most=2)) == 2
+    assert await recheck(pool, wish(later)) == 1
+    assert await recheck(pool, wish(later)) == 0  # ordered already
+
+
+async def test_a_nightly_recheck_leaves_half_of_the_room_for_the_stream(pool: Pool, ledger: SlotLedger) -> None:
+    await ledger.park([parking(offset) for offset in range(20)], [])
+    waiting = [replace(parking(offset, code="ID-01"), state=State.WAITING) for offset in range(20, 26)]
+    await ledger.park(waiting, [])
+    tonight = wish(clock.now() + timedelta(minutes=1))
+
+    assert await recheck_within(pool, tonight, high_water=6) == 0
+    assert await recheck_within(pool, tonight, high_water=16) == 5
+    assert await recheck_within(pool, tonight, high_water=16) == 2  # five of them are in the way already
+
+
+async def test_rows_closed_long_ago_lose_their_bodies_and_open_ones_keep_theirs(pool: Pool, ledger: SlotLedger) -> None:
+    await ledger.park([parking(5), parking(6)], [])
+    await ledger.finish(Aftermath(closings=[Closing(5, "released")]))
+    now = clock.now()
+
+    assert await expire_bodies(pool, now, timedelta(days=40)) == 0
+    assert await expire_bodies(pool, now + timedelta(days=41), timedelta(days=40)) == 1
+    assert await expire_bodies(pool, now + timedelta(days=41), timedelta(days=40)) == 0
+    (row,) = await ledger.lanes([LANE])
+    assert ledger.unseal(row) == parking(6).value

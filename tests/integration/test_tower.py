@@ -24,9 +24,9 @@ from aiokafka.structs import TopicPartition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.config import Config, Kafka, Ledger, Registry, Target
+from gateway.config import Config, Identity, Kafka, Ledger, Registry, Target
 from gateway.edges import ledger, tower_ledger
-from gateway.edges.faust_app import Inbound, Tower
+from gateway.edges.faust_app import Cron, Inbound, Tower
 from gateway.edges.kafka import Output
 from gateway.edges.ledger import Pool
 from gateway.edges.tower_ledger import Rejection
@@ -383,7 +383,7 @@ async def test_a_failing_batch_ends_the_tower_unacknowledged_and_the_next_tower_
 
     def broken(stop: asyncio.Event) -> Awaitable[None]:
         heard = [vendor_topic(vendor, kind) for kind in ("receipts", "rejected")]
-        return Tower(config, heard, fails, watch, 60.0).run(stop)
+        return Tower(config, heard, fails, (watch, 60.0), []).run(stop)
 
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(SOON_S):
@@ -473,7 +473,56 @@ async def test_a_failing_watch_ends_the_tower(config: Config, vendor: str) -> No
 
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(SOON_S):
-            await Tower(config, [vendor_topic(vendor, "receipts")], project, watch, 0.2).run(asyncio.Event())
+            await Tower(config, [vendor_topic(vendor, "receipts")], project, (watch, 0.2), []).run(asyncio.Event())
+
+
+async def test_at_its_time_the_leader_orders_fresh_look_ups_of_who_was_not_found(config: Config, vendor: str) -> None:
+    identity = Identity(recheck_cron="* * * * * *", recheck_rest_hours=1)
+    pool = ledger.make_pool(config.ledger.url, 1)
+    await pool.open()
+    try:
+        await park(pool, offset=5, code="ID-02", age="2 hours")
+        await park(pool, offset=6, code="ID-02", age="1 minute")
+        await park(pool, offset=7, code="ID-03", age="2 hours")
+        nightly = msgspec.structs.replace(config, identity=identity)
+        async with running(lambda stop: run_tower(nightly, [vendor], stop)) as tower:
+
+            async def is_ordered() -> bool:
+                return bool(await rows(pool, "SELECT FROM orders"))
+
+            await until(is_ordered, tower)
+        ordered = await rows(pool, "SELECT topic_offset, action, ordered_by FROM orders")
+
+        assert ordered == [(5, "release", "tower")]
+    finally:
+        await pool.close()
+
+
+async def park(pool: Pool, *, offset: int, code: str, age: str) -> None:
+    """A row that identity parked *age* ago."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO parked (stage, slot, topic_offset, lane, record_id, event_id, vendor, school_year, "
+            "content_hash, op, state, code, owner, parked_at) VALUES ('identity', 0, %s, 1, gen_random_uuid(), "
+            "gen_random_uuid(), 'mau', 2025, '', 'NEW', 'parked', %s, 'school', now() - %s::interval)",
+            (offset, code, age),
+        )
+
+
+async def test_a_failing_cron_ends_the_tower(config: Config, vendor: str) -> None:
+    async def project(batch: Sequence[Inbound]) -> None:
+        del batch
+
+    async def watch() -> None: ...
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    heard, crons = [vendor_topic(vendor, "receipts")], [Cron("* * * * * *", fails)]
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(SOON_S):
+            await Tower(config, heard, project, (watch, 60.0), crons).run(asyncio.Event())
 
 
 async def test_a_large_rejected_message_is_recorded_with_its_place_and_an_unreadable_one_goes_to_quarantine(

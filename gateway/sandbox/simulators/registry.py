@@ -4,9 +4,13 @@
 ``{"results": {code: [{citizen_id or null, full_name, birth_date, gender}]}}``: none, one or several people a code.
 
 The rule: codes and people travel in bodies only, never in a URL or a log; every look-up names its purpose and request.
-Entries of the data file stand first; entries added at run time are kept in the book and survive a kill.
+Entries of the data file stand first; entries added at run time are kept in the book and survive a kill.  The book keeps
+every look-up that was answered: request id, purpose, code and time.
 """
 
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -20,7 +24,27 @@ from gateway.sandbox.simulators.serving import Setting, application, body_of, gu
 
 CREDENTIALS = ("token",)
 MAX_CODES = 200
-_SCHEMA = "CREATE TABLE IF NOT EXISTS additions (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL)"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS additions (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS lookups (seq INTEGER PRIMARY KEY, request_id TEXT NOT NULL, purpose TEXT NOT NULL,
+  pupil_code TEXT NOT NULL, at_ms INTEGER NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """One pupil code in one request, as the registry booked it."""
+
+    request_id: str
+    pupil_code: str = field(repr=False)
+    at_ms: int
+
+
+def read_lookups(book: Path) -> list[LookedUp]:
+    """All look-ups in the book, in order; also while the simulator runs."""
+    with closing(sqlite3.connect(f"{book.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        rows = connection.execute("SELECT request_id, pupil_code, at_ms FROM lookups ORDER BY seq")
+        return [LookedUp(*row) for row in rows]
 
 
 class Pupil(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +74,7 @@ class _People:
     def __init__(self, setting: Setting, data: Path | None) -> None:
         self._book = setting.book
         self._data = data
-        self._book.connection.execute(_SCHEMA)
+        self._book.connection.executescript(_SCHEMA)
         self.load()
 
     def load(self) -> int:
@@ -67,6 +91,13 @@ class _People:
 
     def find(self, code: str) -> list[dict[str, object]]:
         return self._by_code.get(code, [])
+
+    def note(self, asked: _Lookup, at_ms: int) -> None:
+        """Book a look-up before it is answered."""
+        rows = [(asked.request_id, asked.purpose, code, at_ms) for code in asked.pupil_codes]
+        statement = "INSERT INTO lookups (request_id, purpose, pupil_code, at_ms) VALUES (?, ?, ?, ?)"
+        with self._book.transaction() as connection:
+            connection.executemany(statement, rows)
 
     def accept(self, addition: _Addition) -> None:
         """Add entries for good; with `replace` they stand instead of what their codes had."""
@@ -104,22 +135,32 @@ class _Desk:
 
     async def lookup(self, request: Request) -> Response:
         body = await body_of(request, self._setting.options.max_bytes)
-        wait_s = self._bucket.wait_s(self._setting.monotonic_s()) if self._bucket else 0.0
-        if wait_s:
-            answer = problem(429, "ERR_RATE")
-            answer.headers["Retry-After"] = str(int(wait_s) + 1)
-            return answer
         try:
             asked = msgspec.json.decode(body or b"", type=_Lookup)
         except msgspec.MsgspecError:
+            asked = None
+        if wait_s := self._wait_s(asked):
+            answer = problem(429, "ERR_RATE")
+            answer.headers["Retry-After"] = str(int(wait_s) + 1)
+            self._setting.book.count("lookups_429")
+            return answer
+        if asked is None:
             return problem(400, "ERR_MALFORMED")
         if not asked.purpose or not asked.request_id:
             return problem(400, "ERR_PURPOSE")
         if len(asked.pupil_codes) > self._most:
             return problem(413, "ERR_TOO_MANY")
+        self._people.note(asked, self._setting.now_ms())
         self._setting.book.count("lookups")
         self._setting.book.count("lookup_codes", len(asked.pupil_codes))
         return json_answer({"results": {code: self._people.find(code) for code in asked.pupil_codes}})
+
+    def _wait_s(self, asked: _Lookup | None) -> float:
+        if self._bucket is None:
+            return 0.0
+        by_code = self._setting.options.rate_counts == "codes"
+        cost = len(asked.pupil_codes) if asked is not None and by_code else 1
+        return self._bucket.wait_s(self._setting.monotonic_s(), cost)
 
     async def add(self, request: Request) -> Response:
         try:

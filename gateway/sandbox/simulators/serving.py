@@ -46,6 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     index_delay_s: Seconds = 0.2
     token_life_s: Seconds = 60.0
     rate_per_s: Seconds = 0.0
+    rate_counts: Literal["requests", "codes"] = "requests"
     names: Literal["exact", "bare", "either"] = "either"
     timestamp_unit: Literal["ms", "s"] = "ms"
     clock_s: Seconds = 300.0

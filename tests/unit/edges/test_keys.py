@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.edges.keys import Keys, Sealed, load_keys, new_keys
+from gateway.edges.keys import Keys, Sealed, load_keys, new_keys, rotate_keys
 from gateway.errors import GatewayError
 
 
@@ -58,6 +58,35 @@ def test_a_malformed_file_is_one_clear_error(tmp_path: Path, content: str) -> No
 
     with pytest.raises(GatewayError, match="keys file"):
         load_keys(path)
+
+
+def test_after_a_rotation_old_values_open_and_new_ones_name_the_new_key(keys: Keys, tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    old = keys.seal(b"body", b"row 1")
+
+    name = rotate_keys(path)
+    rotated = load_keys(path)
+    new = rotated.seal(b"body", b"row 1")
+
+    assert (old.key_id, new.key_id, name) == ("k1", "k2", "k2")
+    assert rotated.open(old, b"row 1") == rotated.open(new, b"row 1") == b"body"
+    assert (rotated.lane_token, rotated.claim) == (keys.lane_token, keys.claim)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(GatewayError, match="needs encryption key 'k2'"):
+        keys.open(new, b"row 1")
+
+
+def test_keys_may_stand_in_the_environment_and_there_is_no_default(
+    keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOCBA_KEYS_MAU", raising=False)
+    with pytest.raises(GatewayError, match="HOCBA_KEYS_MAU, which is not set"):
+        load_keys(Path("env:HOCBA_KEYS_MAU"))
+
+    monkeypatch.setenv("HOCBA_KEYS_MAU", (tmp_path / "keys.json").read_text())
+    given = load_keys(Path("env:HOCBA_KEYS_MAU"))
+
+    assert given.open(keys.seal(b"body", b"row 1"), b"row 1") == b"body"
 
 
 def test_a_repr_shows_no_key(keys: Keys) -> None:

@@ -14,7 +14,7 @@ from gateway.ops.identity_commands import read_aliases
 from gateway.record import H_LANE, H_RECORD_ID, H_SEQ, MAPPED_TOPIC, Op, SourceOrder, lane_token, record_id, slot_of
 from gateway.workers.identity_alias import addressed_anew, is_temporary
 from gateway.workers.identity_records import Item, first_seq, read
-from tests.fakes.identity_school import LANE_KEY, Sent, make, pupil
+from tests.fakes.identity_school import CLAIM_KEY, LANE_KEY, Sent, make, pupil
 from tests.unit.identity.test_records import Consumed
 
 SLOTS = 4
@@ -28,7 +28,7 @@ def under_temporary_code(op: str = "UPDATE") -> Item:
 
 
 def item_of(sent: Sent) -> Item:
-    item = read(sent.value, 17)
+    item = read(sent.value, 17, CLAIM_KEY)
     assert item is not None
     return item
 
@@ -37,7 +37,7 @@ def test_lane_slot_record_body_and_claim_follow_the_official_code_and_the_event_
     item = under_temporary_code()
     anew = addressed_anew(item, OFFICIAL, lane_key=LANE_KEY, slots=SLOTS, seq=3)
     lane, record = lane_token(LANE_KEY, OFFICIAL), record_id(OFFICIAL, item.head["school_year"], "GDPT")
-    moved = read(anew.value, 99, first_seq(Consumed(anew.value, anew.headers)))
+    moved = read(anew.value, 99, CLAIM_KEY, first_seq(Consumed(anew.value, anew.headers)))
 
     assert (anew.topic, anew.partition, anew.key) == (MAPPED_TOPIC, slot_of(lane, SLOTS), record.encode())
     assert moved is not None

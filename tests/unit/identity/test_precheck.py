@@ -1,13 +1,18 @@
 """The bulk pre-check: every pupil once, counted by school, and nothing asked twice."""
 
-import pytest
+from collections.abc import AsyncIterator
+from pathlib import Path
 
-from gateway.ops.identity_precheck import at_pace
-from gateway.workers.identity_precheck import NoSuchColumn, precheck, read_lines
+import pytest
+import typer
+
+from gateway.edges.keys import Keys, load_keys, new_keys
+from gateway.ops.identity_precheck import at_pace, read_state, write_state
+from gateway.workers.identity_precheck import Chunk, Report, precheck
+from gateway.workers.precheck_sources import NoSuchColumn, file_chunks, read_lines
 from tests.fakes.identity import FakeRegistry
 from tests.unit.identity.test_resolver import CONFIG, MemoryStore, claim, person, running
 
-KEY = b"k" * 32
 HEADER = "pupil_code,citizen_id,full_name,birth_date,gender,school_code,grade,lớp"
 
 
@@ -26,30 +31,73 @@ FILE = [
 ]
 
 
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    new_keys(tmp_path / "keys.json")
+    return load_keys(tmp_path / "keys.json")
+
+
 def registry() -> FakeRegistry:
     return FakeRegistry({claim(n).pupil_code: [person(n)] for n in (1, 2, 3)}, most=1)
 
 
-async def test_every_pupil_is_counted_by_school_and_verdict() -> None:
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "pupils.csv"
+    path.write_text("\n".join(FILE), "utf-8")
+    return path
+
+
+async def test_every_pupil_is_counted_by_school_and_verdict(keys: Keys, file: Path) -> None:
     told: list[int] = []
     async with running(registry(), MemoryStore()) as resolver:
-        report = await precheck(resolver, KEY, read_lines(FILE), told.append)
+        report = await precheck(resolver, keys, file_chunks(file, {}), Report(), lambda one: told.append(one.pupils))
 
-    assert {school: dict(counts) for school, counts in report.schools.items()} == {
+    assert report.schools == {
         "01999001": {"confirmed": 1, "confirmed_with_differences": 1},
         "01999002": {"mismatch": 1, "not_found": 1, "temporary_code": 1, "unusable": 1},
     }
-    assert (report.cached, report.unusable, told) == (0, [7], [6])
+    assert (report.cached, report.unusable, report.unusable_lines, told) == (0, 1, [7], [6])
+    assert report.place == {"line": 7}
 
 
-async def test_a_second_run_asks_nobody_again() -> None:
+async def test_a_second_run_asks_nobody_again(keys: Keys, file: Path) -> None:
     store, asked, cached = MemoryStore(), registry(), list[int]()
     for _ in range(2):
         async with running(asked, store) as resolver:
-            cached.append((await precheck(resolver, KEY, read_lines(FILE), lambda _: None)).cached)
+            chunks = file_chunks(file, {})
+            cached.append((await precheck(resolver, keys, chunks, Report(), lambda _: None)).cached)
 
     assert len(asked.asked) == 4
     assert cached == [0, 4]
+
+
+async def test_a_run_that_was_cut_off_goes_on_from_the_place_it_kept(keys: Keys, file: Path, tmp_path: Path) -> None:
+    whole, path, source = Report(), tmp_path / "state.json", str(file)
+    async with running(registry(), MemoryStore()) as resolver:
+        await precheck(resolver, keys, file_chunks(file, {}), whole, lambda _: None)
+    begun = read_state(path, source, afresh=False)
+    async with running(registry(), MemoryStore()) as resolver:
+        await precheck(resolver, keys, first_lines(file, 3), begun.report, lambda _: write_state(path, begun))
+
+    again = read_state(path, source, afresh=False)
+    asked = registry()
+    async with running(asked, MemoryStore()) as resolver:
+        await precheck(resolver, keys, file_chunks(file, again.report.place), again.report, lambda _: None)
+
+    assert again.report == whole
+    assert [code for codes in asked.asked for code in codes] == [claim(4).pupil_code]
+    assert claim(1).pupil_code not in path.read_text()
+    assert read_state(path, source, afresh=True).report == Report()
+    file.write_text(file.read_text("utf-8") + "\n" + row(5), "utf-8")
+    with pytest.raises(typer.Exit):  # another file than the one the place was kept for
+        read_state(path, source, afresh=False)
+
+
+async def first_lines(file: Path, count: int) -> AsyncIterator[Chunk]:
+    """The first chunk, as it would be if chunks were so small."""
+    async for chunk in file_chunks(file, {}):
+        yield Chunk(chunk.lines[:count], {"line": chunk.lines[count - 1].number})
 
 
 def test_a_file_without_a_column_is_refused_with_its_name() -> None:

@@ -24,7 +24,7 @@ from gateway.workers.identity_records import (
     receipt,
     unread,
 )
-from tests.fakes.identity_school import make, pupil
+from tests.fakes.identity_school import CLAIM_KEY, make, pupil
 
 SLOTS = 4
 SENT = make(pupil(1, "known"), 5, 3, slots=SLOTS)
@@ -44,7 +44,7 @@ class Consumed:
 
 
 def test_the_body_goes_through_untouched_under_a_new_head() -> None:
-    item = read(SENT.value, 17)
+    item = read(SENT.value, 17, CLAIM_KEY)
     assert item is not None
 
     output = national(item, 4, Confirmed("001200900001", (Difference("full_name", How.CASE),)), 2)
@@ -61,7 +61,7 @@ def test_the_body_goes_through_untouched_under_a_new_head() -> None:
 
 
 def test_no_header_and_no_key_names_the_pupil() -> None:
-    item = read(SENT.value, 17)
+    item = read(SENT.value, 17, CLAIM_KEY)
     assert item is not None
 
     output = national(item, 1, Confirmed(SENT.pupil.citizen_id), 2)
@@ -72,7 +72,7 @@ def test_no_header_and_no_key_names_the_pupil() -> None:
 
 
 def test_a_cancel_needs_no_claim_and_carries_no_citizen_id() -> None:
-    item = read(make(pupil(1, "known"), 5, 3, slots=SLOTS, op="CANCEL").value, 17)
+    item = read(make(pupil(1, "known"), 5, 3, slots=SLOTS, op="CANCEL").value, 17, CLAIM_KEY)
     assert item is not None
 
     head = codec.decode_record(national(item, 2, None, 2).value)["head"]
@@ -87,7 +87,7 @@ def test_what_cannot_be_read_is_parked_by_its_headers_with_its_bytes(value: byte
 
     parking = unread(record)
 
-    assert read(value, 17) is None
+    assert read(value, 17, CLAIM_KEY) is None
     assert parking is not None
     assert (parking.row.code, parking.row.lane, parking.event_id) == ("GW-04", SENT.pupil.lane, SENT.event_id)
     assert opened(parking.value)[1] == value
@@ -106,14 +106,14 @@ def test_a_record_that_claims_nobody_is_not_readable() -> None:
     head, rest = codec.split_mapped(SENT.value)
     nobody = codec.encode_mapped(head | {"claim": None}, rest, b"")
 
-    assert read(nobody, 17) is None
+    assert read(nobody, 17, CLAIM_KEY) is None
 
 
 def test_a_temporary_code_is_held_even_if_intake_did_not_say_so() -> None:
     head, rest = codec.split_mapped(SENT.value)
     temporary = codec.encode_mapped(head | {"claim": head["claim"] | {"temporary_code": True}}, rest, b"")
 
-    item = read(temporary, 17)
+    item = read(temporary, 17, CLAIM_KEY)
 
     assert item is not None
     assert [hold.code for hold in item.event.holds] == ["DQ-24"]
@@ -123,7 +123,7 @@ def test_the_candidate_of_a_damaged_id_is_what_the_claim_says() -> None:
     head, rest = codec.split_mapped(SENT.value)
     claim = head["claim"] | {"citizen_id": None, "citizen_id_candidate": "001200900001"}
 
-    item = read(codec.encode_mapped(head | {"claim": claim}, rest, b""), 17)
+    item = read(codec.encode_mapped(head | {"claim": claim}, rest, b""), 17, CLAIM_KEY)
 
     assert item is not None
     assert item.claim is not None
@@ -131,7 +131,7 @@ def test_the_candidate_of_a_damaged_id_is_what_the_claim_says() -> None:
 
 
 def test_a_receipt_tells_state_reason_and_fix_and_no_value() -> None:
-    item = read(SENT.value, 17)
+    item = read(SENT.value, 17, CLAIM_KEY)
     assert item is not None
 
     output = receipt(item.head, Fate(State.PARKED, 2, [Problem("ID-03", "full_name")]), slots=SLOTS, at_ms=1)
@@ -145,7 +145,7 @@ def test_a_receipt_tells_state_reason_and_fix_and_no_value() -> None:
 
 
 def test_a_parked_row_keeps_the_whole_mapped_value() -> None:
-    item = read(SENT.value, 17)
+    item = read(SENT.value, 17, CLAIM_KEY)
     assert item is not None
     row = Row(17, 17, item.event.lane, item.event.record_id, item.event.entry, "ID-02")
 
@@ -153,7 +153,7 @@ def test_a_parked_row_keeps_the_whole_mapped_value() -> None:
 
 
 def test_a_receipt_lists_no_more_problems_than_a_reader_can_use() -> None:
-    item = read(SENT.value, 17)
+    item = read(SENT.value, 17, CLAIM_KEY)
     assert item is not None
     problems = [Problem("ID-03", f"field_{number}") for number in range(MOST_PROBLEMS + 1)]
 
@@ -164,7 +164,7 @@ def test_a_receipt_lists_no_more_problems_than_a_reader_can_use() -> None:
 
 
 def test_a_published_record_is_read_back_as_its_head() -> None:
-    item = read(SENT.value, 17)
+    item = read(SENT.value, 17, CLAIM_KEY)
     assert item is not None
     output = national(item, 4, Confirmed("001200900001"), 2)
 
@@ -179,7 +179,7 @@ def test_a_national_record_that_nobody_can_read_became_no_head(value: bytes | No
 
 
 def test_a_head_in_a_newer_schema_is_not_passed_over() -> None:
-    item = read(SENT.value, 17)
+    item = read(SENT.value, 17, CLAIM_KEY)
     assert item is not None
     output = national(item, 4, Confirmed("001200900001"), 2)
     newer = Consumed(b"\x00\x00\x00\xff\xff" + output.value[5:], output.headers, "national.records", 2, 9)

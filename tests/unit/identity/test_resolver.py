@@ -1,6 +1,8 @@
 """The resolver beside the stream: batches, single flight, the chain, outages, lifetimes, and who is told."""
 
 import asyncio
+import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -10,11 +12,14 @@ import msgspec
 
 from gateway.config import Config, Connectors, Identity, Kafka, Ledger, PopulationLink, Registry
 from gateway.edges import clock
-from gateway.edges.identity_verdicts import Answer, Audit
+from gateway.edges.identity_link import RefusedLookup
+from gateway.edges.identity_verdicts import ASKED, Answer, Audit, Done
 from gateway.identity.cache import Kept
+from gateway.identity.chain import Finding
 from gateway.identity.plan import ClaimKey
 from gateway.identity.queue import Origin
 from gateway.identity.verdicts import Claim, Confirmed, Mismatch, NotFound, Unconfirmed, claim_hash
+from gateway.outcomes import Unavailable
 from gateway.workers.identity_line import MOST_REFUSED
 from gateway.workers.identity_resolver import Resolver
 from tests.fakes.identity import FakePopulation, FakeRegistry, Person
@@ -42,13 +47,19 @@ class MemoryStore:
     def __init__(self) -> None:
         self.kept: dict[ClaimKey, Kept] = {}
         self.audit: list[Audit] = []
+        self.leaving: list[Audit] = []
         self.purged: list[datetime] = []
 
     async def known(self, keys: Sequence[ClaimKey], since: datetime) -> dict[ClaimKey, Kept]:
         return {key: self.kept[key] for key in keys if key in self.kept and self.kept[key].expires_at > since}
 
-    async def store(self, answers: Sequence[Answer], audits: Sequence[Audit], now: datetime) -> None:
+    async def asking(self, audits: Sequence[Audit], now: datetime) -> None:
+        self.leaving += audits
+
+    async def store(self, answers: Sequence[Answer], audits: Sequence[Audit], done: Done) -> None:
         self.kept |= {answer.key: answer.kept for answer in answers}
+        answered = {*(audit.request_id for audit in audits), *done.not_sent}
+        self.leaving = [audit for audit in self.leaving if audit.request_id not in answered]
         self.audit += audits
 
     async def forget(self, keys: Sequence[ClaimKey]) -> None:
@@ -60,12 +71,27 @@ class MemoryStore:
         return 0
 
 
+class AuditedRegistry(FakeRegistry):
+    """Notes what the audit says of a request at the moment it arrives."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__()
+        self._store = store
+        self.written: list[tuple[int, str]] = []
+
+    async def ask(
+        self, questions: Sequence[Claim], request_id: uuid.UUID
+    ) -> Sequence[Finding] | Unavailable | RefusedLookup:
+        self.written += [(one.lane, one.verdict) for one in self._store.leaving if one.request_id == request_id]
+        return await FakeRegistry.ask(self, questions, request_id)
+
+
 def claim(number: int, name: str = "Nguyễn Mẫu Ân") -> Claim:
     return Claim(f"0199990{number:03d}", None, name, "2012-05-03", "1")
 
 
 def key(one: Claim) -> ClaimKey:
-    return int(one.pupil_code), claim_hash(one)
+    return int(one.pupil_code), claim_hash(one, b"k" * 32)
 
 
 def person(number: int) -> Person:
@@ -290,6 +316,31 @@ async def test_an_outage_of_the_population_database_holds_and_is_audited_as_unan
     assert store.audit[-1].verdict == "confirmed"
 
 
+async def test_nothing_leaves_before_its_audit_is_written_and_the_answer_takes_its_place() -> None:
+    store = MemoryStore()
+    registry, population = AuditedRegistry(store), FakePopulation({person(1).citizen_id or "": person(1)})
+    registry.people = {claim(1).pupil_code: [person(1)]}
+    async with running(registry, store, population) as resolver:
+        await verdict_of(resolver, claim(1))
+
+    assert registry.written == [(key(claim(1))[0], ASKED)]
+    assert store.leaving == []
+    assert [audit.duty.endpoint for audit in store.audit] == ["registry", "population:fake"]
+
+
+async def test_a_batch_that_is_refused_and_halved_is_audited_as_often_as_it_left() -> None:
+    people = {claim(n).pupil_code: [person(n)] for n in range(3)}
+    registry, store = FakeRegistry(people, disliked={claim(1).pupil_code}, most=3), MemoryStore()
+    async with running(registry, store) as resolver:
+        answers = [resolver.ask(key(claim(n)), claim(n), nobody, ANYBODY) for n in range(3)]
+        await asyncio.wait_for(asyncio.gather(*(answered.wait() for answered in answers)), 5)
+
+    requests = {audit.request_id for audit in store.audit}
+    assert len(requests) == len(registry.asked)
+    assert Counter(audit.verdict for audit in store.audit) == {"refused": 5, "confirmed": 2, "not_found": 1}
+    assert store.leaving == []
+
+
 async def test_a_request_that_never_left_is_no_look_up() -> None:
     store = MemoryStore()
     registry = FakeRegistry({claim(1).pupil_code: [person(1)]}, outages=2, reason="dns")
@@ -297,6 +348,7 @@ async def test_a_request_that_never_left_is_no_look_up() -> None:
         await verdict_of(resolver, claim(1))
 
     assert [audit.verdict for audit in store.audit] == ["confirmed"]
+    assert store.leaving == []
 
 
 # --- lifetimes --------------------------------------------------------------------------------------------------------
@@ -358,6 +410,20 @@ async def test_what_is_beyond_every_grace_is_purged_at_the_start() -> None:
             await asyncio.sleep(0)
 
     assert clock.now() - store.purged[0] >= timedelta(days=30)
+
+
+async def test_the_stream_need_not_wait_for_look_ups_that_cannot_be_answered_in_time() -> None:
+    slow = msgspec.structs.replace(
+        CONFIG, registry=msgspec.structs.replace(CONFIG.registry, rate_per_s=10, counts="codes")
+    )
+    async with running(FakeRegistry(most=5), MemoryStore(), config=slow) as resolver:
+        at_rest = resolver.answers_within(0.15)
+        for n in range(10):
+            resolver.ask(key(claim(n)), claim(n), nobody, ANYBODY)
+
+        assert at_rest
+        assert not resolver.answers_within(0.15)
+        assert resolver.answers_within(2.0)
 
 
 # --- order ------------------------------------------------------------------------------------------------------------
