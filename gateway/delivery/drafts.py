@@ -6,13 +6,14 @@ head of a lane in doubt.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
-from gateway.delivery.effects import Arm, CloseOrder, CreatePacket, MarkPacket, Park, Settle, Write
+from gateway.delivery.effects import Arm, CloseOrder, CreatePacket, MarkPacket, Park, Revoke, Settle, Tried, Write
 from gateway.delivery.lanes import Lane, Open
-from gateway.delivery.values import BEHIND, Reason
+from gateway.delivery.values import BEHIND, KILLER, REVOKED, Reason
 from gateway.record import Op, State
 
+MOST_TRIED: Final = 20
 What = Literal["settled", "parked", "armed"]
 Touched = tuple[Lane, Open, What]
 
@@ -37,15 +38,34 @@ class Drafts:
             known = replace(known, maybe=max(known.maybe, entry.version))
         lane.known[entry.record_id] = known
         row = open_.row or open_.parking
-        self.current.settles.append(Settle(entry, state, op, open_.seq + 1, open_.attempts, row, doubt, packet))
+        self.current.settles.append(
+            Settle(entry, state, op, open_.seq + 1, open_.attempts, row, doubt, packet, open_.reply)
+        )
         self._touch(lane, open_, "settled")
 
     def park(self, lane: Lane, open_: Open) -> None:
         """Hold *open_*: with its own reasons, or behind the one before it."""
         open_.seq += 1
         open_.parking = True
-        reasons = open_.reasons or (Reason(BEHIND),)
+        reasons = _with_alarm(lane, open_) or (Reason(BEHIND),)
         self.current.parks.append(Park(open_.entry, reasons, open_.seq, open_.attempts, open_.doubt))
+        self._touch(lane, open_, "parked")
+
+    def tried(self, open_: Open, outcome: str) -> None:
+        """An attempt that did not settle *open_*; nothing waits for this row."""
+        self.current.tried.append(Tried(open_.entry, open_.asked % MOST_TRIED + 1, outcome))
+        open_.asked += 1
+
+    def revoke(self, lane: Lane, open_: Open, revokes: int) -> None:
+        """The version in force is gone and *open_* is to take its place: a row says so until it has."""
+        known = lane.knows(open_.entry.record_id)
+        lane.known[open_.entry.record_id] = replace(known, revoked=max(known.revoked, revokes))
+        self.current.revokes.append(Revoke(open_.entry, revokes))
+        open_.seq += 1
+        open_.parking = True
+        self.current.parks.append(
+            Park(open_.entry, (Reason(REVOKED),), open_.seq, open_.attempts, open_.doubt, step=True)
+        )
         self._touch(lane, open_, "parked")
 
     def arm(self, lane: Lane, open_: Open) -> None:
@@ -81,6 +101,16 @@ class Drafts:
     def _touch(self, lane: Lane, open_: Open, what: What) -> None:
         lane.writes += 1
         self._touched.append((lane, open_, what))
+
+
+def _with_alarm(lane: Lane, open_: Open) -> tuple[Reason, ...]:
+    """The reasons of *open_*; first of all, if so, that its pupil is left without a valid record meanwhile."""
+    reasons = open_.reasons
+    if not reasons or reasons[0].code == KILLER or open_.entry.op is Op.CANCEL:
+        return reasons
+    if not lane.knows(open_.entry.record_id).left_revoked:
+        return reasons
+    return (Reason(REVOKED, reasons[0].target_code), *reasons)
 
 
 def _landed(touched: Touched) -> Touched:

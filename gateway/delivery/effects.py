@@ -19,17 +19,39 @@ class Settle:
     row: bool
     doubt: bool = False
     packet: str | None = None
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An attempt that did not settle the record: its number (the last MOST_TRIED are kept) and what came of it."""
+
+    entry: Entry
+    number: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """The held version *revokes* was revoked at the target, to make room for *entry*."""
+
+    entry: Entry
+    revokes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """A record is held with its reasons, the first one leading; *doubt*: it may have taken effect."""
+    """A record is held with its reasons, the first one leading; *doubt*: it may have taken effect.
+
+    *step*: not held, but between the two steps of an update; its row says so for a successor, and no receipt does.
+    """
 
     entry: Entry
     reasons: tuple[Reason, ...]
     seq: int
     attempts: int
     doubt: bool
+    step: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +92,25 @@ class MarkPacket:
 
 @dataclass(slots=True)
 class Write:
-    """Everything that one event changed in the ledger.  Filled by the machine, read by the shell."""
+    """Everything that one event changed in the ledger.  Filled by the machine, read by the shell.
+
+    *alarm*: the code of what a person must look at in this slot, "" when it is over, None: as before.
+    """
 
     ticket: int
     settles: list[Settle] = field(default_factory=list)
     parks: list[Park] = field(default_factory=list)
+    revokes: list[Revoke] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
     arms: list[Arm] = field(default_factory=list)
     orders: list[CloseOrder] = field(default_factory=list)
     packets: list[CreatePacket | MarkPacket] = field(default_factory=list)
     horizon: int | None = None
+    alarm: str | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.settles or self.parks or self.arms or self.orders or self.packets or self.horizon is not None)
+        rows = self.settles or self.parks or self.revokes or self.tried or self.arms or self.orders or self.packets
+        return bool(rows) or self.horizon is not None or self.alarm is not None
 
 
 @dataclass(frozen=True, slots=True)

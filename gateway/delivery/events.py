@@ -78,6 +78,11 @@ class Slowed:
 
 
 @dataclass(frozen=True, slots=True)
+class Vouched:
+    """The target decided about a record of another slot of the worker: it does not refuse everything."""
+
+
+@dataclass(frozen=True, slots=True)
 class PacketBuilt:
     """The bytes of packet *packet* stand; *evidence* says whether there is something to upload first."""
 
@@ -138,5 +143,16 @@ class LeaseLost:
 
 PacketEvent = PacketBuilt | PacketRebuilt | Uploaded | Submitted | Polled
 Event = (
-    Started | Received | LaneLoaded | Answered | Written | Ordered | Slowed | Woke | Revoked | LeaseLost | PacketEvent
+    Started
+    | Received
+    | LaneLoaded
+    | Answered
+    | Written
+    | Ordered
+    | Slowed
+    | Vouched
+    | Woke
+    | Revoked
+    | LeaseLost
+    | PacketEvent
 )

@@ -37,11 +37,12 @@ LOST_IN_A_ROW: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A record on its way."""
+    """A record on its way; *revokes* as in `Step`."""
 
     lane: Lane
     open: Open
     op: Op
+    revokes: int = 0
 
 
 def is_success(outcome: Outcome | None) -> bool:
@@ -49,13 +50,24 @@ def is_success(outcome: Outcome | None) -> bool:
     return isinstance(outcome, Accepted | Duplicate | Stale | Refused)
 
 
-def halved(flights: Collection[Flight], code: str) -> None:
-    """The batch was refused as one: smaller ones next, or the record itself is refused; an older doubt remains."""
+def halved(slot: Slot, gate: Gate, flights: Collection[Flight], code: str, now: float) -> None:
+    """The batch was refused as one: smaller ones next, or the record itself is refused; an older doubt remains.
+
+    A record that stands alone is the culprit only if the target took another one since: a target that refuses whatever
+    it is sent parks nobody.  A few such records in a row close the gate and raise an alarm.
+    """
     for flight in flights:
-        if len(flights) == 1:
-            flight.open.block(Reason(REFUSED, code))
+        open_ = flight.open
+        if open_.suspected < 0:
+            open_.suspected = slot.vouches
+        if len(flights) > 1:
+            open_.limit = len(flights) // 2
+        elif slot.vouches > open_.suspected:
+            open_.block(Reason(REFUSED, code))
         else:
-            flight.open.limit = len(flights) // 2
+            slot.suspect(open_, now)
+            if slot.refuses_all:
+                gate.unavailable(now, None)
 
 
 class Flights:
@@ -103,7 +115,7 @@ class Flights:
             return
         answers = event.answer.answers
         said = [(flight, answers.get(version_of(flight)) or Ambiguous("missing")) for flight in flights]
-        self._slot.successes += sum(is_success(outcome) for _, outcome in said)
+        self._slot.succeeded(sum(is_success(outcome) for _, outcome in said))
         for flight, outcome in said:
             self._slot.conclude(flight.lane, flight.op, outcome, now)
 
@@ -135,9 +147,9 @@ class Flights:
     def _whole(self, flights: list[Flight], whole: Whole, now: float) -> None:
         match whole:
             case TooLarge():
-                halved(flights, TOO_LARGE)
+                halved(self._slot, self._gate, flights, TOO_LARGE, now)
             case RefusedWhole(code=code):
-                halved(flights, code)
+                halved(self._slot, self._gate, flights, code, now)
             case Ambiguous():
                 self._unanswered(flights, now)
             case Unavailable() | Hold():
@@ -150,11 +162,12 @@ class Flights:
         """Each may have taken effect.  If others succeed meanwhile, one of these may be the cause: smaller batches."""
         for flight in flights:
             flight.open.doubt = True
+            self._slot.drafts.tried(flight.open, "ambiguous")
             if self._slot.successes > flight.open.mark:
                 flight.open.limit = max(1, len(flights) // 2)
             self._slot.failed(flight.open, now, None, answered=False)
 
 
 def version_of(flight: Flight) -> tuple[str, int]:
-    """How answers name a record."""
-    return flight.open.entry.record_id, flight.open.entry.version
+    """How answers name what was asked for: the record's version, or the one that is revoked for it."""
+    return flight.open.entry.record_id, flight.revokes or flight.open.entry.version

@@ -17,7 +17,9 @@ class Open:
     """A record that is not settled yet, and what was learnt of it.
 
     *row*: a parked row of it is committed; *durable*: and says what is so now.  *limit* is the largest batch it may
-    stand in (0: the contract's), *mark* the count of successes when it was last sent.
+    stand in (0: the contract's), *mark* the count of successes when it was last sent, *suspected* when it was first
+    part of a batch refused as one (-1: never).  *asked* counts the answers that did not settle it, *reply* is the one
+    that did.
     """
 
     entry: Entry
@@ -29,10 +31,13 @@ class Open:
     attempts: int = 0
     tries: int = 0
     mark: int = 0
+    suspected: int = -1
     limit: int = 0
     not_before: float = 0.0
     nudged: bool = False
     parking: bool = False
+    asked: int = 0
+    reply: str = ""
 
     def block(self, *reasons: Reason) -> None:
         """Hold it and everything behind it."""
@@ -43,6 +48,7 @@ class Open:
         """Try it again as if for the first time."""
         self.reasons = ()
         self.attempts = self.tries = self.limit = 0
+        self.suspected = -1
         self.not_before = 0.0
 
     def is_version(self, record_id: str, version: int) -> bool:

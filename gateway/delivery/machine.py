@@ -26,6 +26,7 @@ from gateway.delivery.events import (
     Started,
     Submitted,
     Uploaded,
+    Vouched,
     Woke,
     Written,
 )
@@ -59,6 +60,11 @@ class Machine:
             f" in_flight={len(self._flights)}, low_water={slot.offsets.low_water})"
         )
 
+    @property
+    def has_suspects(self) -> bool:
+        """Whether records were refused as a whole batch and nothing says yet whose fault that is."""
+        return self._slot.unvouched > 0
+
     def handle(self, event: Event, now: float) -> list[Effect]:
         """What is to be done about *event*; *now* is monotonic, in seconds."""
         if self._lost:
@@ -86,6 +92,8 @@ class Machine:
                 self._lost = True
             case Slowed():
                 self._gate.wait_s(now, event.seconds)
+            case Vouched():
+                self._slot.vouch()
             case Answered():
                 self._flights.answered(event, now)
             case PacketBuilt() | PacketRebuilt() | Uploaded() | Submitted() | Polled():

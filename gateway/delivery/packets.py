@@ -13,8 +13,6 @@ creates theirs, so that a member always stands in one open row.
 
 import heapq
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
 from gateway.delivery.effects import (
     BuildPacket,
@@ -29,9 +27,10 @@ from gateway.delivery.effects import (
 )
 from gateway.delivery.events import PacketBuilt, PacketRebuilt, Polled, Started, Submitted, Uploaded
 from gateway.delivery.flights import Flight, halved, is_success, version_of
+from gateway.delivery.packet import Build, Packet, PacketStep, code_of, is_no, member_of
 from gateway.delivery.retry import Gate
 from gateway.delivery.slot import Slot
-from gateway.delivery.values import REFUSED, TOO_LARGE, UNDECODABLE, Member, Reason
+from gateway.delivery.values import NOT_PROCESSED, TOO_LARGE, UNDECODABLE, Reason
 from gateway.outcomes import (
     AlreadyThere,
     Ambiguous,
@@ -47,54 +46,8 @@ from gateway.outcomes import (
     Unavailable,
     Verdicts,
 )
-from gateway.record import Op
-
-Step = Literal["row", "rebuild", "upload", "submit", "search", "poll", "split", "closing"]
-
-
-@dataclass(slots=True, eq=False)
-class Packet:
-    """A packet under way; *since* is when it was last submitted, *parts* how many packets take its place."""
-
-    name: str
-    op: Op
-    flights: list[Flight]
-    step: Step
-    evidence: bool = False
-    has_bytes: bool = True
-    asked: bool = False
-    since: float = 0.0
-    parts: int = 0
-    built: list[CreatePacket] = field(default_factory=list)
-
-    @property
-    def members(self) -> tuple[Member, ...]:
-        """Its records without a verdict."""
-        return tuple(_member(flight) for flight in self.flights)
-
-
-@dataclass(slots=True, eq=False)
-class Build:
-    """A packet whose bytes are being made, perhaps instead of another."""
-
-    op: Op
-    flights: list[Flight]
-    instead_of: Packet | None
-
 
 _Trouble = (Unavailable, Hold, Ambiguous)
-
-
-def _is_no(receipt: Receipt) -> bool:
-    return isinstance(receipt, RefusedWhole | TooLarge)
-
-
-def _code(receipt: Receipt) -> str:
-    return receipt.code if isinstance(receipt, RefusedWhole) else TOO_LARGE
-
-
-def _member(flight: Flight) -> Member:
-    return Member(flight.open.entry, flight.open.seq)
 
 
 class Packets:
@@ -115,9 +68,11 @@ class Packets:
     def start(self, event: Started, now: float) -> None:
         """A former owner's packets: search first, whatever their row says."""
         for left in event.packets:
-            flights = [Flight(*self._slot.carry(member), left.op) for member in left.members]
-            step: Step = "poll" if left.submitted else "search"
-            packet = Packet(left.packet, left.op, flights, step, has_bytes=False, since=now)
+            flights = [Flight(*self._slot.carry(member), left.op, member.revokes) for member in left.members]
+            step: PacketStep = "poll" if left.submitted else "search"
+            packet = Packet(left.packet, left.op, flights, step, has_bytes=False, since=now, heard=now)
+            # a target that answered nothing for as long before is asked for a while yet: it may have been down
+            packet.waited_s = min(left.age_s, self._slot.settings.give_up_s / 2)
             self._packets[packet.name] = packet
             self._at(packet, now)
 
@@ -172,7 +127,7 @@ class Packets:
         self._turn += 1
         heapq.heappush(self._due, (when, self._turn, packet.name))
 
-    def _go(self, packet: Packet, step: Step, when: float) -> None:
+    def _go(self, packet: Packet, step: PacketStep, when: float) -> None:
         packet.step = step
         self._at(packet, when)
 
@@ -181,7 +136,7 @@ class Packets:
         self._builds[self._last] = Build(flights[0].op, flights, instead_of)
         for flight in flights:
             flight.open.mark = self._slot.successes
-        self.effects.append(BuildPacket(self._last, flights[0].op, tuple(map(_member, flights))))
+        self.effects.append(BuildPacket(self._last, flights[0].op, tuple(map(member_of, flights))))
 
     def built(self, event: PacketBuilt, now: float) -> None:
         """The bytes stand: write the row, in one write with the end of the packet it is built instead of."""
@@ -190,7 +145,7 @@ class Packets:
         old = build.instead_of
         if flights:
             replaces = old.name if old else None
-            row = CreatePacket(event.packet, build.op, tuple(map(_member, flights)), event.sha256, replaces)
+            row = CreatePacket(event.packet, build.op, tuple(map(member_of, flights)), event.sha256, replaces)
             packet = Packet(event.packet, build.op, flights, "row", evidence=event.evidence)
             self._packets[packet.name] = packet
             if old is None:
@@ -246,7 +201,7 @@ class Packets:
     def uploaded(self, event: Uploaded, now: float) -> None:
         """Evidence stands, or keeps its record back, or is tried again."""
         packet = self._returned(event.packet)
-        refused = {version: _code(receipt) for version, receipt in event.answers.items() if _is_no(receipt)}
+        refused = {version: code_of(receipt) for version, receipt in event.answers.items() if is_no(receipt)}
         troubles = [receipt for receipt in event.answers.values() if isinstance(receipt, _Trouble)]
         if len(troubles) < len(event.answers):
             self._gate.answered()  # it takes files: what fails among them is no outage
@@ -288,17 +243,18 @@ class Packets:
     def submitted(self, event: Submitted, now: float) -> None:
         """Landed is no verdict; a lost answer is searched for before anything is sent again."""
         packet = self._returned(event.packet)
-        packet.since = now
+        packet.since = packet.heard = now
         settings = self._slot.settings
         match event.answer:
             case Landed() | AlreadyThere():
                 self._gate.answered()
+                self._slot.vouch()
                 self._slot.drafts.packet(MarkPacket(packet.name, "submitted"))
                 self._go(packet, "poll", now + settings.poll_first_s)
             case Ambiguous():
                 self._gate.unanswered(now)
                 for flight in packet.flights:
-                    flight.open.doubt = True
+                    flight.open.doubt = flight.open.doubt or not flight.revokes
                 self._go(packet, "search", now + settings.poll_first_s)
             case Unavailable() | Hold():
                 self._troubled(event.answer, now)
@@ -310,15 +266,17 @@ class Packets:
 
     def _refused(self, packet: Packet, code: str, now: float) -> None:
         """The packet as one: halve it, or its only record is refused."""
-        self._gate.answered()
         flights = packet.flights
-        if len(flights) == 1:
+        halved(self._slot, self._gate, flights, code, now)
+        if len(flights) > 1:
+            middle = len(flights) // 2
+            self._split(packet, [flights[:middle], flights[middle:]])
+        elif flights[0].open.reasons:
             self._close(packet)
-            self._free(flights[0], Reason(REFUSED, code), now)
-            return
-        halved(flights, code)
-        middle = len(flights) // 2
-        self._split(packet, [flights[:middle], flights[middle:]])
+            flights[0].lane.busy = False
+            self._slot.advance(flights[0].lane, now)
+        else:
+            self._go(packet, "split", max(self._gate.until, flights[0].open.not_before))
 
     def _split(self, packet: Packet, parts: Sequence[list[Flight]]) -> None:
         packet.step = "closing"
@@ -333,18 +291,34 @@ class Packets:
         match event.answer:
             case Pending():
                 self._gate.answered()
-                self._go(packet, "poll", now + settings.poll_every_s)
+                if not self._given_up(packet, now):
+                    self._go(packet, "poll", now + settings.poll_every_s)
             case NotFound():
                 self._gate.answered()
-                self._missing(packet, now)
+                if not self._given_up(packet, now):
+                    self._missing(packet, now)
             case Verdicts(answers=answers):
                 self._gate.answered()
                 self._judge(packet, answers, now)
             case Unavailable() | Hold():
+                packet.heard = now
                 self._troubled(event.answer, now)
                 self._go(packet, packet.step, self._pause(now))
             case RefusedWhole(code=code):
                 self._refused(packet, code, now)
+
+    def _given_up(self, packet: Packet, now: float) -> bool:
+        """Whether the target has had the packet for so long that it will hardly decide: its records park, in doubt."""
+        packet.waited_s += now - packet.heard
+        packet.heard = now
+        if packet.waited_s < self._slot.settings.give_up_s:
+            return False
+        flights, packet.flights = packet.flights, []
+        for flight in flights:
+            flight.open.doubt = flight.open.doubt or not flight.revokes
+            self._free(flight, Reason(NOT_PROCESSED), now)
+        self._close(packet)
+        return True
 
     def _missing(self, packet: Packet, now: float) -> None:
         """The search is late at first; after the settle delay the packet is not there."""
@@ -365,7 +339,7 @@ class Packets:
                 waiting.append(flight)
             else:
                 said.append((flight, outcome))
-        self._slot.successes += sum(is_success(outcome) for _, outcome in said)
+        self._slot.succeeded(sum(is_success(outcome) for _, outcome in said))
         if waiting:
             self._wait_on(packet, said, now)
         else:
@@ -376,17 +350,24 @@ class Packets:
         decided = [(flight, outcome) for flight, outcome in said if is_success(outcome)]
         gone = {version_of(flight) for flight, _ in decided}
         for flight, outcome in decided:
-            self._slot.conclude(flight.lane, flight.op, outcome, now, packet.name)
+            self._conclude(packet, flight, outcome, now)
         if decided:
             packet.flights = [flight for flight in packet.flights if version_of(flight) not in gone]
             self._slot.drafts.packet(MarkPacket(packet.name, "submitted", packet.members))
-        self._go(packet, "poll", now + self._slot.settings.poll_every_s)
+        if not self._given_up(packet, now):
+            self._go(packet, "poll", now + self._slot.settings.poll_every_s)
+
+    def _conclude(self, packet: Packet, flight: Flight, outcome: Outcome, now: float) -> None:
+        if flight.revokes:
+            self._slot.revoked(flight.lane, flight.revokes, outcome, now)
+        else:
+            self._slot.conclude(flight.lane, flight.op, outcome, now, packet.name)
 
     def _judge_last(self, packet: Packet, said: list[tuple[Flight, Outcome]], now: float) -> None:
         left: list[Flight] = []
         for flight, outcome in said:
             if isinstance(outcome, Unavailable | Ambiguous):
-                flight.open.doubt = flight.open.doubt or isinstance(outcome, Ambiguous)
+                flight.open.doubt = flight.open.doubt or (isinstance(outcome, Ambiguous) and not flight.revokes)
                 self._slot.failed(flight.open, now, None, answered=True)
                 if not flight.open.reasons:
                     left.append(flight)
@@ -394,7 +375,7 @@ class Packets:
                 flight.lane.busy = False
                 self._slot.advance(flight.lane, now)
             else:
-                self._slot.conclude(flight.lane, flight.op, outcome, now, packet.name)
+                self._conclude(packet, flight, outcome, now)
         if not left:
             self._close(packet)
             return

@@ -7,7 +7,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.outcomes import Ambiguous, BatchAnswer, Hold, Unavailable
+from gateway.outcomes import Ambiguous, BatchAnswer, Hold, RefusedWhole, TooLarge, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +77,7 @@ class Gate:
                 self.unavailable(now, None)
             case Ambiguous():
                 self.unanswered(now)
+            case RefusedWhole() | TooLarge():
+                pass  # whose fault that is, the next batches will tell
             case _:
                 self.answered()

@@ -17,7 +17,7 @@ from gateway.delivery.effects import LoadLane
 from gateway.delivery.events import LaneLoaded, Ordered, Received, Started
 from gateway.delivery.lanes import Lane, Open, admit, supersede
 from gateway.delivery.offsets import Offsets
-from gateway.delivery.values import KEEPS_FAILING, KILLER, Member, Reason, Settings, decide
+from gateway.delivery.values import KEEPS_FAILING, KILLER, REFUSES_ALL, Member, Reason, Settings, Step, next_step
 from gateway.outcomes import CODE_OF_CATEGORY, Accepted, Ambiguous, Duplicate, Outcome, Refused, Stale, Unavailable
 from gateway.record import Op, State
 
@@ -35,6 +35,7 @@ class Slot:
         self.ready = Ready(settings.batch_records, settings.batch_bytes, settings.batch_age_s)
         self.loads: list[LoadLane] = []
         self.successes = 0
+        self.vouches = self.unvouched = 0
         self._inherited = 0
         self._blocked: set[int] = set()
         self._horizon = 0
@@ -65,7 +66,7 @@ class Slot:
     def carry(self, member: Member) -> tuple[Lane, Open]:
         """A record that travels in a former owner's packet is in flight."""
         lane = self.lane(member.entry.lane)
-        open_ = Open(member.entry, doubt=True, seq=member.seq, row=member.seq > 0, durable=member.seq > 0)
+        open_ = Open(member.entry, doubt=not member.revokes, seq=member.seq, row=member.seq > 0, durable=member.seq > 0)
         lane.queue.insert(0, open_)
         lane.busy = True
         return lane, open_
@@ -165,14 +166,14 @@ class Slot:
 
     def _offer(self, lane: Lane, head: Open, now: float) -> None:
         """The head may leave: now, later, after a mark in the ledger, or not at all."""
-        op = decide(head.entry.op, lane.knows(head.entry.record_id))
-        if op is None:
+        step = self._step(lane, head)
+        if step is None:
             lane.queue.pop(0)
             self.drafts.settle(lane, head, State.NOTHING_TO_CANCEL, head.entry.op)
         elif head.not_before > now:
             heapq.heappush(self._later, (head.not_before, lane.token))
         elif self.settings.packets or (head.row and head.doubt):
-            self.ready.add(lane, op if self.settings.packets else None, now)
+            self.ready.add(lane, step.op if self.settings.packets else None, now)
         elif head.row:
             self.drafts.arm(lane, head)
         elif head.entry.offset >= self._horizon:
@@ -188,17 +189,51 @@ class Slot:
             self._raising = True
             self.drafts.current.horizon = self.offsets.position + ahead
 
-    def depart(self, lane: Lane) -> tuple[Open, Op]:
-        """The head of *lane* leaves now; it was ready."""
+    def _step(self, lane: Lane, head: Open) -> Step | None:
+        known = lane.knows(head.entry.record_id)
+        return next_step(head.entry.op, known, two_steps=self.settings.two_steps)
+
+    def depart(self, lane: Lane) -> tuple[Open, Op, int]:
+        """The head of *lane* leaves now; it was ready.  What it asks for, and which version it revokes (0: none)."""
         head = lane.queue[0]
         lane.busy = True
         head.mark = self.successes
-        return head, decide(head.entry.op, lane.knows(head.entry.record_id)) or head.entry.op
+        step = self._step(lane, head) or Step(head.entry.op)
+        return head, step.op, step.revokes
+
+    def succeeded(self, records: int) -> None:
+        """The target decided about so many records."""
+        self.successes += records
+        if records:
+            self.vouch()
+
+    def vouch(self) -> None:
+        """The target took something: it does not refuse everything."""
+        self.vouches += 1
+        if self.refuses_all:
+            self.drafts.current.alarm = ""
+            self.ready.most = self.settings.batch_records
+        self.unvouched = 0
+
+    @property
+    def refuses_all(self) -> bool:
+        """Whether so many records in a row were refused alone, as a batch, that it can hardly be their fault."""
+        return self.unvouched >= self.settings.breaker_failures
+
+    def suspect(self, head: Open, now: float) -> None:
+        """It was refused alone, and nothing says that others are taken: it waits, and others are tried meanwhile."""
+        self.unvouched += 1
+        if self.unvouched == self.settings.breaker_failures:
+            self.drafts.current.alarm = REFUSES_ALL
+            self.ready.most = 1
+        head.tries += 1
+        head.not_before = now + self.settings.backoff.delay_s(head.tries, dice=self.dice())
 
     def conclude(self, lane: Lane, op: Op, outcome: Outcome, now: float, packet: str | None = None) -> None:
         """The target's answer for the head of *lane*; anything but success is judged when its whole answer is known."""
         head = lane.queue[0]
         lane.busy = False
+        head.reply = type(outcome).__name__.lower()
         match outcome:
             case Accepted() | Duplicate():
                 lane.queue.pop(0)
@@ -208,13 +243,26 @@ class Slot:
                 self.drafts.settle(lane, head, State.SUPERSEDED, op, packet)
             case Refused(code=code, category=category, others=others):
                 head.doubt = False
+                self.drafts.tried(head, f"refused {code}")
                 head.block(*(Reason(CODE_OF_CATEGORY[kind], said) for said, kind in ((code, category), *others)))
             case Unavailable(retry_after_s=seconds):
+                self.drafts.tried(head, "unavailable")
                 self.failed(head, now, seconds, answered=True)
             case Ambiguous():
                 head.doubt = True
+                self.drafts.tried(head, "ambiguous")
                 self.failed(head, now, None, answered=True)
         self.advance(lane, now)
+
+    def revoked(self, lane: Lane, revokes: int, outcome: Outcome, now: float) -> None:
+        """The target's answer to the first step of an update; the second follows when its row is committed."""
+        match outcome:
+            case Accepted() | Duplicate() | Stale():
+                lane.busy = False
+                self.drafts.revoke(lane, lane.queue[0], revokes)
+                self.advance(lane, now)
+            case _:
+                self.conclude(lane, Op.CANCEL, outcome, now)
 
     @property
     def is_cornered(self) -> bool:

@@ -15,6 +15,9 @@ BEHIND: Final = "GW-03"
 UNDECODABLE: Final = "GW-04"
 REFUSED: Final = "TG-01"
 KEEPS_FAILING: Final = "TG-04"
+NOT_PROCESSED: Final = "TG-05"
+REVOKED: Final = "TG-06"
+REFUSES_ALL: Final = "TG-07"
 TOO_LARGE: Final = "TOO-LARGE"
 
 
@@ -39,13 +42,15 @@ class Known:
     """What the ledger says of a record at this target.
 
     *finals* are its versions in an end state, *held* the highest accepted one (0: none) and *held_op* what that asked
-    for; *maybe* is the highest version that a person discarded while its effect was in doubt.
+    for; *maybe* is the highest version that a person discarded while its effect was in doubt, *revoked* the highest
+    held one that was revoked to make room for the next.
     """
 
     finals: frozenset[int] = frozenset()
     held: int = 0
     held_op: Op | None = None
     maybe: int = 0
+    revoked: int = 0
 
     @property
     def highest(self) -> int:
@@ -55,12 +60,18 @@ class Known:
     def merged(self, other: "Known") -> "Known":
         """Both together: what was learnt since a reading of the ledger stands beside it."""
         held, held_op = max((self.held, self.held_op), (other.held, other.held_op), key=lambda pair: pair[0])
-        return Known(self.finals | other.finals, held, held_op, max(self.maybe, other.maybe))
+        maybe, revoked = max(self.maybe, other.maybe), max(self.revoked, other.revoked)
+        return Known(self.finals | other.finals, held, held_op, maybe, revoked)
 
     @property
     def in_force(self) -> bool:
-        """Whether the target holds a version that was not cancelled."""
-        return self.held > 0 and self.held_op is not Op.CANCEL
+        """Whether the target holds a version that was neither cancelled nor revoked."""
+        return self.held > self.revoked and self.held_op is not Op.CANCEL
+
+    @property
+    def left_revoked(self) -> bool:
+        """Whether the target holds no valid version, because the next one has not been registered yet."""
+        return 0 < self.revoked == self.held
 
 
 NOTHING_KNOWN: Final = Known()
@@ -71,6 +82,22 @@ def decide(op: Op, known: Known) -> Op | None:
     if op is Op.CANCEL:
         return Op.CANCEL if known.in_force or known.maybe > known.held else None
     return Op.UPDATE if known.in_force else Op.NEW
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the target is asked for next; *revokes* names the held version that must go first, 0: none."""
+
+    op: Op
+    revokes: int = 0
+
+
+def next_step(op: Op, known: Known, *, two_steps: bool) -> Step | None:
+    """As `decide`; a target that knows only create and revoke (*two_steps*) is asked for an update in two steps."""
+    asked = decide(op, known)
+    if asked is None:
+        return None
+    return Step(Op.CANCEL, known.held) if two_steps and asked is Op.UPDATE else Step(asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +124,22 @@ class ParkedRow:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A record inside a packet; *seq* as in `ParkedRow`, 0 if it was never parked."""
+    """A record inside a packet; *seq* as in `ParkedRow`, 0 if it was never parked; *revokes* as in `Step`."""
 
     entry: Entry
     seq: int = 0
+    revokes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class OpenPacket:
-    """A packet of a former owner that has no verdicts yet."""
+    """A packet of a former owner that has no verdicts yet; *age_s*: since it was submitted."""
 
     packet: str
     op: Op
     members: Sequence[Member]
     submitted: bool
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +161,6 @@ class Settings:
     poll_first_s: float = 0.3
     poll_every_s: float = 0.5
     settle_s: float = 2.0
+    give_up_s: float = 86_400.0
     packets_in_flight: int = 4
+    two_steps: bool = False

@@ -16,13 +16,22 @@ import psycopg
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
-from gateway.delivery.effects import CreatePacket, MarkPacket, Park, Settle, Write
+from gateway.delivery.effects import CreatePacket, MarkPacket, Write
 from gateway.delivery.events import Ordered, Started
-from gateway.delivery.values import Entry, Known, Member, OpenPacket, ParkedRow, Reason
+from gateway.delivery.values import Known, Member, OpenPacket, ParkedRow
 from gateway.edges import delivery_sql as sql
+from gateway.edges.delivery_rows import (
+    MemberRow,
+    Origin,
+    columns,
+    known_of,
+    opened,
+    park_columns,
+    parked_row,
+    settle_columns,
+)
 from gateway.edges.ledger import Pool
-from gateway.errors import catalogue
-from gateway.record import FINAL_STATES, Op, State, idempotency_key, lane_signed, lane_unsigned
+from gateway.record import FINAL_STATES, Op, idempotency_key, lane_signed, lane_unsigned
 
 FINALS: Final = sorted(str(state) for state in FINAL_STATES)
 HAND_BACK_S: Final = 2.0
@@ -31,35 +40,6 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 class LostSlot(Exception):
     """Another worker has taken the slot over; this process must end without sending or writing more."""
-
-
-class Origin(msgspec.Struct, frozen=True, array_like=True):
-    """Where a record's event came from, for its receipts."""
-
-    vendor_ref: str | None
-    topic: str
-    partition: int
-    offset: int
-    index: int
-    timestamp_ms: int
-
-
-class _Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A packet's member as its row keeps it."""
-
-    offset: int
-    record_id: str
-    version: int
-    key: str
-    event_id: str
-    op: str
-    lane: int
-    content_hash: str
-    vendor: str
-    school_year: int
-    size: int
-    seq: int
-    origin: Origin | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +153,16 @@ class DeliveryLedger:
         self, connection: Connection, rows: Sequence[tuple[Any, ...]]
     ) -> tuple[list[OpenPacket], dict[int, Origin], dict[str, bytes]]:
         """Open packets without the members judged before the packet's row could say so; empty ones are closed."""
-        members = {row[0]: msgspec.convert(row[3], list[_Member]) for row in rows}
+        members = {row[0]: msgspec.convert(row[3], list[MemberRow]) for row in rows}
         everyone = [member for listed in members.values() for member in listed]
         known = await self._known(connection, [(member.school_year, member.record_id) for member in everyone])
         asked = (self._target, self._slot, [member.offset for member in everyone])
         seqs: dict[Any, Any] = dict(await (await connection.execute(sql.PARKED_SEQ, asked)).fetchall())
         packets: list[OpenPacket] = []
         hashes: dict[str, bytes] = {}
-        for packet, purpose, step, _, sha256 in rows:
+        for packet, purpose, step, _, sha256, age_s in rows:
             left = [
-                _opened(member)
+                opened(member)
                 for member in members[packet]
                 if member.version not in known.get(member.record_id, Known()).finals
                 and seqs.get(member.offset, 0) <= member.seq
@@ -192,7 +172,7 @@ class DeliveryLedger:
                 continue
             # bytes of a packet that lost members cannot be made again: its hash fits nothing
             hashes[str(packet)] = bytes(sha256) if len(left) == len(members[packet]) else b""
-            packets.append(OpenPacket(str(packet), Op(purpose), left, step == "submitted"))
+            packets.append(OpenPacket(str(packet), Op(purpose), left, step == "submitted", age_s))
         return packets, {m.offset: m.origin for m in everyone if m.origin is not None}, hashes
 
     async def known(self, records: Sequence[tuple[int, str]]) -> dict[str, Known]:
@@ -212,7 +192,7 @@ class DeliveryLedger:
         async with self._pool.connection() as connection:
             asked = (self._target, self._slot, lane_signed(lane))
             rows: list[Any] = await (await connection.execute(sql.LANE_ROWS, asked)).fetchall()
-            loaded = [_parked_row(lane, row) for row in rows]
+            loaded = [parked_row(lane, row) for row in rows]
             receipts = {row[0]: bytes(row[12]) for row in rows if row[12] is not None}
             records = [(row.entry.school_year, row.entry.record_id) for row in loaded]
             return LoadedLane(loaded, await self._known(connection, records), receipts)
@@ -224,29 +204,48 @@ class DeliveryLedger:
             for write in flush.writes:
                 await self._one(connection, write, flush)
             if flush.receipts:
-                columns = _columns([(row.vendor, row.event_id, row.payload) for row in flush.receipts])
-                await connection.execute(sql.ADD_OUTBOX, (self._target, self._slot, *columns))
+                given = columns([(row.vendor, row.event_id, row.payload) for row in flush.receipts])
+                await connection.execute(sql.ADD_OUTBOX, (self._target, self._slot, *given))
 
     async def _one(self, connection: Connection, write: Write, flush: Flush) -> None:
         mine = (self._target, self._slot)
-        if write.horizon is not None:
-            await connection.execute(sql.RAISE_HORIZON, (write.horizon, *mine, self.epoch))
+        await self._of_slot(connection, write)
         if write.arms:
             await connection.execute(sql.ARM, (*mine, [arm.offset for arm in write.arms]))
         if write.parks:
-            columns = _columns([_park_columns(park, flush.parked) for park in write.parks])
-            await connection.execute(sql.PARK, (*mine, *columns))
+            given = columns([park_columns(park, flush.parked) for park in write.parks])
+            await connection.execute(sql.PARK, (*mine, *given))
+        await self._steps(connection, write)
         if write.settles:
-            columns = _columns([_settle_columns(settle) for settle in write.settles])
-            await connection.execute(sql.SETTLE, (*mine, self.epoch, *columns, FINALS))
+            given = columns([settle_columns(settle) for settle in write.settles])
+            await connection.execute(sql.SETTLE, (*mine, self.epoch, *given, FINALS))
             ended = [(s.entry.offset, str(s.state), s.seq) for s in write.settles if s.row]
             if ended:
-                await connection.execute(sql.CLOSE_ROWS, (*_columns(ended), *mine))
+                await connection.execute(sql.CLOSE_ROWS, (*columns(ended), *mine))
         if write.orders:
-            columns = _columns([(order.order, order.done, order.outcome) for order in write.orders])
-            await connection.execute(sql.CLOSE_ORDERS, columns)
+            given = columns([(order.order, order.done, order.outcome) for order in write.orders])
+            await connection.execute(sql.CLOSE_ORDERS, given)
         for change in write.packets:
             await self._packet(connection, change, flush)
+
+    async def _of_slot(self, connection: Connection, write: Write) -> None:
+        """What is told of the slot as a whole."""
+        mine = (self._target, self._slot)
+        if write.horizon is not None:
+            await connection.execute(sql.RAISE_HORIZON, (write.horizon, *mine, self.epoch))
+        if write.alarm is not None:
+            await connection.execute(sql.ALARM, (write.alarm, *mine, self.epoch, write.alarm))
+
+    async def _steps(self, connection: Connection, write: Write) -> None:
+        """Attempts that settled nothing, and held versions that were revoked."""
+        if write.tried:
+            tried = [
+                (t.entry.school_year, t.entry.record_id, t.entry.version, t.number, t.outcome) for t in write.tried
+            ]
+            await connection.execute(sql.TRIED, (self._target, self.epoch, *columns(tried)))
+        if write.revokes:
+            gone = [(r.entry.school_year, r.entry.record_id, r.revokes, r.entry.version) for r in write.revokes]
+            await connection.execute(sql.REVOKE, (*columns(gone), self._target))
 
     async def _packet(self, connection: Connection, change: CreatePacket | MarkPacket, flush: Flush) -> None:
         match change:
@@ -260,9 +259,9 @@ class DeliveryLedger:
     def _members(self, members: Iterable[Member], flush: Flush) -> Jsonb:
         return Jsonb([msgspec.to_builtins(self._member(member, flush)) for member in members])
 
-    def _member(self, member: Member, flush: Flush) -> _Member:
+    def _member(self, member: Member, flush: Flush) -> MemberRow:
         entry = member.entry
-        return _Member(
+        return MemberRow(
             offset=entry.offset,
             record_id=entry.record_id,
             version=entry.version,
@@ -275,6 +274,7 @@ class DeliveryLedger:
             school_year=entry.school_year,
             size=entry.size,
             seq=member.seq,
+            revokes=member.revokes,
             origin=flush.origins.get(entry.offset),
         )
 
@@ -296,106 +296,4 @@ class DeliveryLedger:
     async def published(self, sent: Sequence[Unpublished]) -> None:
         """Kafka has acknowledged these."""
         async with self._pool.connection() as connection:
-            await connection.execute(sql.PUBLISHED, _columns([one.row for one in sent]))
-
-
-def known_of(rows: Iterable[tuple[Any, ...]]) -> dict[str, Known]:
-    """What rows of `deliveries` (record id, version, state, op, maybe_sent) say of each record."""
-    finals: dict[str, set[int]] = {}
-    held: dict[str, tuple[int, str]] = {}
-    maybe: dict[str, int] = {}
-    for record, version, state, op, doubt in rows:
-        name = str(record)
-        finals.setdefault(name, set()).add(version)
-        if state == State.ACCEPTED:
-            held[name] = max(held.get(name, (0, "")), (version, op))
-        if doubt:
-            maybe[name] = max(maybe.get(name, 0), version)
-    return {
-        name: Known(
-            frozenset(versions),
-            held[name][0] if name in held else 0,
-            Op(held[name][1]) if name in held else None,
-            maybe.get(name, 0),
-        )
-        for name, versions in finals.items()
-    }
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _parked_row(lane: int, row: tuple[Any, ...]) -> ParkedRow:
-    offset, record_id, event_id, version, op, content_hash, vendor, year, code, target_code, seq, sent, _ = row
-    entry = Entry(
-        offset=offset,
-        record_id=str(record_id),
-        event_id=str(event_id),
-        version=version,
-        op=Op(op),
-        lane=lane,
-        content_hash=bytes(content_hash).hex(),
-        vendor=vendor,
-        school_year=year,
-        size=0,
-    )
-    return ParkedRow(entry, Reason(code, target_code), seq, sent)
-
-
-def _opened(member: _Member) -> Member:
-    entry = Entry(
-        offset=member.offset,
-        record_id=member.record_id,
-        event_id=member.event_id,
-        version=member.version,
-        op=Op(member.op),
-        lane=lane_unsigned(member.lane),
-        content_hash=member.content_hash,
-        vendor=member.vendor,
-        school_year=member.school_year,
-        size=member.size,
-    )
-    return Member(entry, member.seq)
-
-
-def _settle_columns(settle: Settle) -> tuple[Any, ...]:
-    entry = settle.entry
-    return (
-        entry.school_year,
-        entry.record_id,
-        entry.version,
-        lane_signed(entry.lane),
-        entry.offset,
-        entry.event_id,
-        entry.vendor,
-        bytes.fromhex(entry.content_hash),
-        str(settle.op),
-        str(settle.state),
-        settle.packet,
-        settle.doubt,
-        settle.attempts,
-        settle.seq,
-    )
-
-
-def _park_columns(park: Park, receipts: Mapping[tuple[int, int], bytes]) -> tuple[Any, ...]:
-    entry, reason = park.entry, park.reasons[0]
-    return (
-        entry.offset,
-        lane_signed(entry.lane),
-        entry.record_id,
-        entry.event_id,
-        entry.vendor,
-        entry.school_year,
-        entry.version,
-        bytes.fromhex(entry.content_hash),
-        str(entry.op),
-        reason.code,
-        catalogue()[reason.code].owner,
-        reason.target_code,
-        "maybe" if park.doubt else "no",
-        park.seq,
-        park.attempts,
-        receipts.get((entry.offset, park.seq)),
-    )
+            await connection.execute(sql.PUBLISHED, columns([one.row for one in sent]))

@@ -20,7 +20,7 @@ RETURNING 1
 """
 
 KNOWN: Final = """
-SELECT d.record_id, d.version, d.state, d.op, d.maybe_sent
+SELECT d.record_id, d.version, d.state, d.op, d.maybe_sent, d.revoked_for IS NOT NULL
 FROM (SELECT DISTINCT * FROM unnest(%s::smallint[], %s::uuid[])) AS asked (school_year, record_id)
 JOIN deliveries d ON d.school_year = asked.school_year AND d.target = %s AND d.record_id = asked.record_id
 WHERE d.state = ANY (%s)
@@ -48,20 +48,21 @@ SELECT topic_offset, seq FROM parked
 WHERE stage = 'delivery' AND target = %s AND slot = %s AND state = 'parked' AND topic_offset = ANY (%s)
 """
 OPEN_PACKETS: Final = """
-SELECT packet, purpose, step, members, bytes_sha256 FROM packets
+SELECT packet, purpose, step, members, bytes_sha256, extract(epoch FROM now() - created_at)::float8 FROM packets
 WHERE target = %s AND slot = %s AND step <> 'settled' ORDER BY created_at, packet
 """
 
 SETTLE: Final = """
 INSERT INTO deliveries AS known (
     target, slot, epoch, school_year, record_id, version, lane, topic_offset, event_id, vendor, content_hash, op,
-    state, packet, maybe_sent, attempts, seq)
+    state, packet, maybe_sent, attempts, seq, reply)
 SELECT %s, %s, %s, * FROM unnest(
     %s::smallint[], %s::uuid[], %s::int[], %s::bigint[], %s::bigint[], %s::uuid[], %s::text[], %s::bytea[], %s::text[],
-    %s::text[], %s::uuid[], %s::boolean[], %s::smallint[], %s::int[])
+    %s::text[], %s::uuid[], %s::boolean[], %s::smallint[], %s::int[], %s::text[])
 ON CONFLICT (school_year, target, record_id, version) DO UPDATE SET
     state = excluded.state, op = excluded.op, packet = excluded.packet, maybe_sent = excluded.maybe_sent,
-    attempts = excluded.attempts, seq = excluded.seq, epoch = excluded.epoch, settled_at = now()
+    attempts = excluded.attempts, seq = excluded.seq, epoch = excluded.epoch, reply = excluded.reply,
+    settled_at = now()
 WHERE known.state <> ALL (%s)
 """
 CLOSE_ROWS: Final = """
@@ -80,6 +81,24 @@ ON CONFLICT (stage, target, slot, topic_offset) DO UPDATE SET
     code = excluded.code, owner = excluded.owner, target_code = excluded.target_code, sent = excluded.sent,
     seq = excluded.seq, attempts = excluded.attempts, receipt = excluded.receipt, parked_at = now()
 WHERE row.state <> 'closed'
+"""
+REVOKE: Final = """
+UPDATE deliveries d SET revoked_for = gone.by_version, revoked_at = now()
+FROM unnest(%s::smallint[], %s::uuid[], %s::int[], %s::int[]) AS gone (school_year, record_id, version, by_version)
+WHERE d.school_year = gone.school_year AND d.target = %s AND d.record_id = gone.record_id
+  AND d.version = gone.version AND d.revoked_for IS NULL
+"""
+TRIED: Final = """
+INSERT INTO attempts (target, epoch, school_year, record_id, version, n, outcome)
+SELECT DISTINCT ON (school_year, record_id, version, n) %s, %s, school_year, record_id, version, n, outcome
+FROM unnest(%s::smallint[], %s::uuid[], %s::int[], %s::smallint[], %s::text[])
+    WITH ORDINALITY AS tried (school_year, record_id, version, n, outcome, place)
+ORDER BY school_year, record_id, version, n, place DESC
+ON CONFLICT (school_year, target, record_id, version, n)
+DO UPDATE SET outcome = excluded.outcome, at = now(), epoch = excluded.epoch
+"""
+ALARM: Final = """
+UPDATE slot_owner SET alarm = %s, alarm_since = now() WHERE target = %s AND slot = %s AND epoch = %s AND alarm <> %s
 """
 ARM: Final = """
 UPDATE parked SET sent = 'again'

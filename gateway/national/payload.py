@@ -290,10 +290,15 @@ def _quality_ids() -> dict[str, str]:
 _QUALITY_IDS = _quality_ids()
 
 
+def sector_revoke(record_id: str, version: int) -> Json:
+    """The item of a packet that revokes a record: which, and the version that is revoked."""
+    return {"id_ban_ghi": record_id, "phien_ban": version}
+
+
 def sector_record(record: Json) -> Json:
     """The record JSON of a sector packet (facts §8.1). For a revoke: id and version."""
     head, body = record["head"], record["body"]
-    envelope = {"id_ban_ghi": head["record_id"], "phien_ban": head["version"]}
+    envelope = sector_revoke(head["record_id"], head["version"])
     if body is None:
         return envelope
     level = schema.level_of(body["education_level"])

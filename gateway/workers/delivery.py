@@ -43,7 +43,7 @@ log = logger(__name__)
 
 
 class UnknownTarget(GatewayError):
-    """The configuration has no such target, or its contract asks for what is not built."""
+    """The configuration has no such target."""
 
 
 class _Worker:
@@ -119,9 +119,6 @@ async def run(config: Config, target: str, stop: asyncio.Event) -> None:
     await topics.check(config, ())
     settings = config.targets[target]
     contract = load_contract(Path(settings.contract), os.environ)
-    if contract.update != "replace":
-        message = f"{settings.contract}: update {contract.update} is not built yet; only replace is"
-        raise UnknownTarget(message)
     credentials = read_credentials(Path(settings.credentials_file))
     if isinstance(contract, ImmediateContract):
         door: HttpImmediate | HttpPackets = open_immediate(contract, settings.url, credentials)
@@ -174,4 +171,12 @@ def settings_of(contract: Contract, config: Config) -> Settings:
     if isinstance(contract, ImmediateContract):
         return settings
     poll = contract.poll
-    return replace(settings, packets=True, poll_first_s=poll.first_s, poll_every_s=poll.every_s, settle_s=poll.settle_s)
+    return replace(
+        settings,
+        packets=True,
+        poll_first_s=poll.first_s,
+        poll_every_s=poll.every_s,
+        settle_s=poll.settle_s,
+        give_up_s=poll.give_up_s,
+        two_steps=contract.update == "revoke_then_register",
+    )

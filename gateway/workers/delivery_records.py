@@ -16,7 +16,8 @@ import msgspec
 
 from gateway.delivery.effects import Park, Settle
 from gateway.delivery.values import UNDECODABLE, Entry
-from gateway.edges.delivery_ledger import Origin, ReceiptRow
+from gateway.edges.delivery_ledger import ReceiptRow
+from gateway.edges.delivery_rows import Origin
 from gateway.edges.kafka import Output, header
 from gateway.edges.kafka_types import Record
 from gateway.errors import Problem, receipt_problem

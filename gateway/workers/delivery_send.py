@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from gateway.config import Kafka
 from gateway.delivery.effects import BuildPacket, Poll, RebuildPacket, SendBatch, Sending, Submit, Upload
 from gateway.delivery.events import Answered, Event, PacketBuilt, PacketRebuilt, Polled, Submitted, Uploaded
-from gateway.delivery.values import Entry
+from gateway.delivery.values import Entry, Member
 from gateway.edges.delivery_stream import read_records
 from gateway.edges.failpoints import failpoint, record_failpoint
 from gateway.edges.kafka_start import hold_while_away
@@ -175,14 +175,14 @@ class PacketSender:
     async def build(self, effect: BuildPacket) -> Event:
         """Make a new packet's bytes under a GUID of its own."""
         packet = str(uuid.uuid4())
-        parcel, unreadable = await self._pack(effect.op, [member.entry for member in effect.members])
+        parcel, unreadable = await self._pack(effect.op, effect.members)
         self.parcels[packet] = parcel
         digest = hashlib.sha256(parcel.body).digest()
         return PacketBuilt(effect.build, packet, digest, bool(parcel.evidence), unreadable)
 
     async def rebuild(self, effect: RebuildPacket) -> Event:
         """Make a former owner's packet again; never sent if its bytes are not the same."""
-        parcel, unreadable = await self._pack(effect.op, [member.entry for member in effect.members])
+        parcel, unreadable = await self._pack(effect.op, effect.members)
         same = not unreadable and hashlib.sha256(parcel.body).digest() == self.hashes.get(effect.packet)
         if same:
             self.parcels[effect.packet] = parcel
@@ -221,9 +221,10 @@ class PacketSender:
         lost: PollAnswer = Unavailable(None, "time-out")
         return Polled(effect.packet, await self.door.ask(lambda: self.target.results(effect.packet), lost))
 
-    async def _pack(self, op: Op, entries: Sequence[Entry]) -> tuple[Parcel, set[int]]:
+    async def _pack(self, op: Op, members: Sequence[Member]) -> tuple[Parcel, set[int]]:
+        entries = [member.entry for member in members if not member.revokes]
         records, unreadable = await _decoded(self.reader, entries)
-        items: list[dict[str, Any]] = []
+        items = [payload.sector_revoke(m.entry.record_id, m.revokes) for m in members if m.revokes]
         evidence: list[Evidence] = []
         for entry, record in records:
             item = payload.sector_record(record)

@@ -37,11 +37,24 @@ from gateway.delivery.effects import (
     WakeAt,
     Write,
 )
-from gateway.delivery.events import Answered, Event, LaneLoaded, Received, Revoked, Slowed, Woke, Written
+from gateway.delivery.events import (
+    Answered,
+    Event,
+    LaneLoaded,
+    Polled,
+    Received,
+    Revoked,
+    Slowed,
+    Submitted,
+    Vouched,
+    Woke,
+    Written,
+)
 from gateway.delivery.machine import Machine
 from gateway.delivery.values import Entry, Settings
 from gateway.edges.clock import dice, monotonic_s, now_ms
-from gateway.edges.delivery_ledger import DeliveryLedger, Flush, Origin
+from gateway.edges.delivery_ledger import DeliveryLedger, Flush
+from gateway.edges.delivery_rows import Origin
 from gateway.edges.delivery_stream import commit
 from gateway.edges.failpoints import failpoint
 from gateway.edges.kafka import AssignedSlot, Output, PlainProducer
@@ -50,6 +63,7 @@ from gateway.edges.kafka_types import Record
 from gateway.edges.ledger import hold_while_down
 from gateway.edges.telemetry import logger
 from gateway.record import receipt_partition, vendor_topic
+from gateway.workers.delivery_alarms import tell_alarms, took
 from gateway.workers.delivery_lease import Lease
 from gateway.workers.delivery_records import Foreign, Receipts, Shelf, entry_of
 from gateway.workers.delivery_send import BatchSender, PacketSender, Reader
@@ -202,8 +216,17 @@ class DeliverySlot:
             for neighbour in self._parts.neighbours:
                 if neighbour is not self:
                     neighbour.tell(Slowed(event.answer.slow_down_s))
+        if isinstance(event, Answered | Submitted | Polled) and took(event):
+            for neighbour in self._parts.neighbours:
+                if neighbour is not self and neighbour.has_suspects:
+                    neighbour.tell(Vouched())
         for effect in self._machine.handle(event, monotonic_s()):
             self._perform(effect)
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether records of this slot were refused as a whole and wait for a sign that others are taken."""
+        return self._machine.has_suspects
 
     def tell(self, event: Event) -> None:
         """Put *event* into this slot's inbox."""
@@ -343,6 +366,7 @@ class DeliverySlot:
         flush = await self._prepared(writes)
         await hold_while_down(lambda: self._parts.ledger.write(flush), "delivery rows")
         for write in writes:
+            tell_alarms(write, self._parts.target, self._slot.number)
             self._pump.taken_orders.difference_update(order.order for order in write.orders)
             for settle in write.settles:
                 self._parts.shelf.forget(settle.entry.offset)
@@ -366,6 +390,8 @@ class DeliverySlot:
             for settle in write.settles:
                 flush.receipts.append(self._receipts.settled(settle, shelf.origin(settle.entry.offset), at_ms))
             for park in write.parks:
+                if park.step:
+                    continue
                 row = self._receipts.parked(park, shelf.origin(park.entry.offset), at_ms)
                 flush.receipts.append(row)
                 flush.parked[park.entry.offset, park.seq] = row.payload

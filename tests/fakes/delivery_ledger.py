@@ -6,7 +6,7 @@ A final state is written once; the receipts' numbers of one event rise; a parked
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway.delivery.effects import CreatePacket, MarkPacket, Park, Settle, Write
+from gateway.delivery.effects import CreatePacket, MarkPacket, Park, Revoke, Settle, Write
 from gateway.delivery.events import Started
 from gateway.delivery.values import BEHIND, Entry, Known, Member, OpenPacket, ParkedRow, Sent
 from gateway.record import Op, State
@@ -22,17 +22,22 @@ class FakeLedger:
     packets: dict[str, OpenPacket] = field(default_factory=dict)
     seqs: dict[Version, int] = field(default_factory=dict)
     orders: dict[int, tuple[bool, str]] = field(default_factory=dict)
+    revoked: dict[str, Revoke] = field(default_factory=dict)
+    attempts: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    alarm: str = ""
     writes: int = 0
 
     def commit(self, write: Write) -> None:
         self.writes += 1
         if write.horizon is not None:
             self.horizon = max(self.horizon, write.horizon)
+        self.alarm = self.alarm if write.alarm is None else write.alarm
         for arm in write.arms:
             row = self.rows[arm.offset]
             self.rows[arm.offset] = ParkedRow(row.entry, row.reason, row.seq, "again")
         for park in write.parks:
             self._park(park)
+        self._steps(write)
         for settle in write.settles:
             self._settle(settle)
         for order in write.orders:
@@ -45,8 +50,23 @@ class FakeLedger:
         version = (park.entry.record_id, park.entry.version)
         assert version not in self.settled, "a settled record is never parked"
         self._rises(version, park.seq)
-        sent: Sent = "maybe" if park.doubt else "no"
+        sent: Sent = "again" if park.step else "maybe" if park.doubt else "no"
         self.rows[park.entry.offset] = ParkedRow(park.entry, park.reasons[0], park.seq, sent)
+
+    def _steps(self, write: Write) -> None:
+        for tried in write.tried:
+            assert 1 <= tried.number <= 20
+            self.attempts[tried.entry.record_id, tried.entry.version, tried.number] = tried.outcome
+        for revoke in write.revokes:
+            self._revoke(revoke)
+
+    def _revoke(self, revoke: Revoke) -> None:
+        held = self.settled[revoke.entry.record_id, revoke.revokes]
+        assert held.state is State.ACCEPTED, "only what is in force is revoked"
+        assert held.op is not Op.CANCEL, "only what is in force is revoked"
+        known = self.revoked.get(revoke.entry.record_id)
+        if known is None or known.revokes < revoke.revokes:
+            self.revoked[revoke.entry.record_id] = revoke
 
     def _settle(self, settle: Settle) -> None:
         version = (settle.entry.record_id, settle.entry.version)
@@ -79,14 +99,15 @@ class FakeLedger:
         for (record_id, _), settle in self.settled.items():
             if record_id in wanted:
                 found.setdefault(record_id, []).append(settle)
-        return {record_id: self._known(settles) for record_id, settles in found.items()}
+        return {record_id: self._known(record_id, settles) for record_id, settles in found.items()}
 
-    @staticmethod
-    def _known(settles: list[Settle]) -> Known:
+    def _known(self, record_id: str, settles: list[Settle]) -> Known:
         accepted = [(s.entry.version, s.op) for s in settles if s.state is State.ACCEPTED]
         held: tuple[int, Op | None] = max(accepted, default=(0, None), key=lambda pair: pair[0])
         maybe = max((s.entry.version for s in settles if s.doubt), default=0)
-        return Known(frozenset(s.entry.version for s in settles), held[0], held[1], maybe)
+        gone = self.revoked.get(record_id)
+        finals = frozenset(s.entry.version for s in settles)
+        return Known(finals, held[0], held[1], maybe, gone.revokes if gone else 0)
 
     def lane(self, lane: int) -> list[ParkedRow]:
         return [row for row in self.rows.values() if row.entry.lane == lane]

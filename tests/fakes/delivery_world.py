@@ -28,7 +28,6 @@ from gateway.delivery.effects import (
     RebuildPacket,
     ResumeFetch,
     SendBatch,
-    Sending,
     Submit,
     Upload,
     WakeAt,
@@ -50,7 +49,7 @@ from gateway.delivery.events import (
     Written,
 )
 from gateway.delivery.machine import Machine
-from gateway.delivery.values import BEHIND, Entry, Settings
+from gateway.delivery.values import BEHIND, NOT_PROCESSED, REVOKED, Entry, Settings
 from gateway.outcomes import (
     Accepted,
     AlreadyThere,
@@ -91,6 +90,20 @@ class Faults:
     pending: float = 0.0
     most_records: int = 1000
     most_in_time: int = 1000
+    stuck: float = 0.0
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record as it arrives at the target; *revokes*: the version that is to go, 0: none."""
+
+    entry: Entry
+    op: Op
+    revokes: int = 0
+
+    @property
+    def version(self) -> Version:
+        return self.entry.record_id, self.revokes or self.entry.version
 
 
 @dataclass
@@ -106,7 +119,10 @@ class FaultyTarget:
     effects: list[tuple[str, int, Op]] = field(default_factory=list)
     held: dict[str, tuple[int, Op]] = field(default_factory=dict)
     keys: set[Version] = field(default_factory=set)
-    packets: dict[str, Sequence[Sending]] = field(default_factory=dict)
+    two_steps: bool = False
+    refuses_all: bool = False
+    stuck: set[str] = field(default_factory=set)
+    packets: dict[str, Sequence[Item]] = field(default_factory=dict)
     verdicts: dict[str, dict[Version, Outcome | Pending]] = field(default_factory=dict)
     found_at: dict[str, float] = field(default_factory=dict)
     discarded_in_doubt: Callable[[], set[str]] = set
@@ -114,7 +130,7 @@ class FaultyTarget:
     def happens(self, probability: float) -> bool:
         return self.dice.random() < probability
 
-    def batch(self, items: Sequence[Sending]) -> BatchAnswer:
+    def batch(self, items: Sequence[Item]) -> BatchAnswer:
         faults = self.faults
         if faults.down or self.happens(faults.unavailable):
             wait_s = self.dice.choice([None, 3.0])
@@ -122,19 +138,21 @@ class FaultyTarget:
             return BatchAnswer({}, slow_down_s=wait_s, whole=whole)
         if len(items) > faults.most_records:
             return BatchAnswer({}, whole=TooLarge())
-        if any((item.entry.record_id, item.entry.version) in self.poison for item in items):
+        if self.refuses_all or any(item.version in self.poison for item in items):
             return BatchAnswer({}, whole=RefusedWhole("HTTP-400"))
         if len(items) > faults.most_in_time or self.happens(faults.lost_request):
             return BatchAnswer({}, whole=Ambiguous("no answer"))
-        answers = {(item.entry.record_id, item.entry.version): self.judge(item) for item in items}
+        answers = {item.version: self.judge(item) for item in items}
         if self.happens(faults.lost_answer):
             return BatchAnswer({}, whole=Ambiguous("time-out"))
         return BatchAnswer({version: said for version, said in answers.items() if not self.happens(faults.missing)})
 
-    def judge(self, item: Sending) -> Outcome:
-        entry = item.entry
-        version = (entry.record_id, entry.version)
+    def judge(self, item: Item) -> Outcome:
+        entry, version = item.entry, item.version
         held, held_op = self.held.get(entry.record_id, (0, Op.CANCEL))
+        assert not (self.two_steps and item.op is Op.UPDATE), "this portal knows no update"
+        if item.revokes:
+            return self.revoke(item)
         if self.fence != "version" and version in self.keys:
             return Duplicate()
         if self.fence != "key" and entry.version <= held:
@@ -151,7 +169,21 @@ class FaultyTarget:
         self.effects.append((entry.record_id, entry.version, item.op))
         return Accepted()
 
-    def submit(self, packet: str, items: Sequence[Sending], now: float) -> Receipt:
+    def revoke(self, item: Item) -> Outcome:
+        name, version = item.version
+        held, held_op = self.held.get(name, (0, Op.CANCEL))
+        if version < held:
+            return Stale()
+        if held_op is Op.CANCEL:
+            return Duplicate()
+        if self.happens(self.faults.retry):
+            return Unavailable(None, "retry")
+        assert version == held, "only the version in force is revoked"
+        self.held[name] = (version, Op.CANCEL)
+        self.effects.append((name, version, Op.CANCEL))
+        return Accepted()
+
+    def submit(self, packet: str, items: Sequence[Item], now: float) -> Receipt:
         faults = self.faults
         if faults.down or self.happens(faults.unavailable):
             return Unavailable(None) if self.happens(0.5) else Hold("outage")
@@ -159,20 +191,21 @@ class FaultyTarget:
             return AlreadyThere()
         if len(items) > faults.most_records:
             return TooLarge()
-        if any((item.entry.record_id, item.entry.version) in self.poison for item in items):
+        if self.refuses_all or any(item.version in self.poison for item in items):
             return RefusedWhole("HTTP-400")
         if self.happens(faults.lost_request):
             return Ambiguous("connection")
         for item in items:
             assert not self.is_undecided(item), "a record stands in two packets at once"
         self.packets[packet] = items
+        if self.happens(faults.stuck):
+            self.stuck.add(packet)
         self.found_at[packet] = now + self.dice.choice([0.0, 1.0])
         return Ambiguous("time-out") if self.happens(faults.lost_answer) else Landed()
 
-    def is_undecided(self, item: Sending) -> bool:
+    def is_undecided(self, item: Item) -> bool:
         """Whether a packet that was read already still decides about the record."""
-        version = (item.entry.record_id, item.entry.version)
-        return any(isinstance(said.get(version), Pending) for said in self.verdicts.values())
+        return any(isinstance(said.get(item.version), Pending) for said in self.verdicts.values())
 
     def results(self, packet: str, now: float) -> PollAnswer:
         if self.faults.down or self.happens(self.faults.unavailable):
@@ -180,14 +213,13 @@ class FaultyTarget:
         if packet not in self.packets or now < self.found_at[packet]:
             return NotFound()
         if packet not in self.verdicts:
-            if self.happens(0.5):
+            if packet in self.stuck or self.happens(0.5):
                 return Pending("01")
-            self.verdicts[packet] = {(i.entry.record_id, i.entry.version): Pending("00") for i in self.packets[packet]}
+            self.verdicts[packet] = {item.version: Pending("00") for item in self.packets[packet]}
         said = self.verdicts[packet]
         for item in self.packets[packet]:
-            version = (item.entry.record_id, item.entry.version)
-            if isinstance(said[version], Pending) and not self.happens(self.faults.pending):
-                said[version] = self.judge(item)
+            if isinstance(said[item.version], Pending) and not self.happens(self.faults.pending):
+                said[item.version] = self.judge(item)
         return Verdicts({version: outcome for version, outcome in said.items() if not self.is_left_out(outcome)})
 
     def is_left_out(self, outcome: Outcome | Pending) -> bool:
@@ -203,7 +235,7 @@ class World:
         self.now = 0.0
         self.log: list[Entry] = []
         self.ledger = FakeLedger()
-        self.target = FaultyTarget(fence, self.dice)
+        self.target = FaultyTarget(fence, self.dice, two_steps=settings.two_steps)
         self.target.discarded_in_doubt = lambda: {s.entry.record_id for s in self.ledger.settled.values() if s.doubt}
         self.committed = 0
         self.sends: dict[Version, set[Op]] = {}
@@ -221,7 +253,7 @@ class World:
         self.owners += 1
         self.machine = Machine(self.settings, self.dice.random)
         self.flying: set[int] = set()
-        self.bytes: dict[str, tuple[Op, list[Sending]]] = {}
+        self.bytes: dict[str, tuple[Op, list[Item]]] = {}
         self.position = self.committed
         self.paused = False
         self.drained = False
@@ -321,15 +353,15 @@ class World:
         match effect:
             case BuildPacket():
                 guid = f"packet-{next(self._guids)}"
-                self.bytes[guid] = (effect.op, [Sending(member.entry, effect.op) for member in effect.members])
+                self.bytes[guid] = (effect.op, [Item(m.entry, effect.op, m.revokes) for m in effect.members])
                 self._later(PacketBuilt(effect.build, guid, b"", evidence=self.dice.random() < 0.3), 0.001)
             case RebuildPacket():
-                self.bytes[effect.packet] = (effect.op, [Sending(m.entry, effect.op) for m in effect.members])
+                self.bytes[effect.packet] = (effect.op, [Item(m.entry, effect.op, m.revokes) for m in effect.members])
                 whole = len(effect.members) == len(self.target.packets.get(effect.packet, effect.members))
                 self._later(PacketRebuilt(effect.packet, same=whole and self.dice.random() < 0.9, evidence=False), 0.01)
             case Upload():
                 items = self.bytes[effect.packet][1]
-                answers = {(i.entry.record_id, i.entry.version): self._upload(i) for i in items}
+                answers = {item.version: self._upload(item) for item in items}
                 self._later(Uploaded(effect.packet, answers), 0.01)
             case Submit():
                 self._submit(effect.packet)
@@ -344,10 +376,10 @@ class World:
                 message = f"unknown effect {effect}"
                 raise AssertionError(message)
 
-    def _upload(self, item: Sending) -> Receipt:
+    def _upload(self, item: Item) -> Receipt:
         if self.target.faults.down:
             return Unavailable(None)
-        if item.entry.version % 7 == 6:
+        if item.entry.version % 7 == 6 and not item.revokes:
             return RefusedWhole("EVIDENCE-HASH")
         return Landed() if self.target.happens(0.5) else AlreadyThere()
 
@@ -401,7 +433,8 @@ class World:
         self.committed = offset
 
     def _send(self, effect: SendBatch) -> None:
-        for item in effect.items:
+        items = [Item(sending.entry, sending.op) for sending in effect.items]
+        for item in items:
             self._departs(item)
         tokens = {item.entry.lane for item in effect.items}
         assert len(tokens) == len(effect.items)
@@ -415,7 +448,7 @@ class World:
             if done[0]:
                 return
             done[0] = True
-            answer = self.target.batch(effect.items)
+            answer = self.target.batch(items)
             if self.machine is machine:
                 self.after(self.dice.choice([0.01, 0.5]), lambda: answered(answer))
 
@@ -447,14 +480,15 @@ class World:
         self.after(self.dice.choice([0.01, 0.1]), arrive)
         assert {item.op for item in items} == {op}
 
-    def _departs(self, item: Sending) -> None:
+    def _departs(self, item: Item) -> None:
         entry = item.entry
         version = (entry.record_id, entry.version)
         self.send_count += 1
         assert version not in self.ledger.settled, "a settled record is sent"
-        ops = self.sends.setdefault(version, set())
-        ops.add(item.op)
-        assert len(ops) == 1, f"I4: {version} was sent as {ops}"
+        if not item.revokes:
+            ops = self.sends.setdefault(version, set())
+            ops.add(item.op)
+            assert len(ops) == 1, f"I4: {version} was sent as {ops}"
         if not self.settings.packets:
             assert entry.offset < self.ledger.horizon or entry.offset in self.ledger.rows, "sent above the horizon"
         for row in self.ledger.lane(entry.lane):
@@ -495,8 +529,8 @@ class World:
         for entry in self.log:
             settled = (entry.record_id, entry.version) in ledger.settled
             assert settled != (entry.offset in ledger.rows), f"I1: {entry.record_id} v{entry.version}"
+        assert len(set(target.effects)) == len(target.effects), "an effect is doubled"
         booked = {(record_id, version) for record_id, version, _ in target.effects}
-        assert len(booked) == len(target.effects), "an effect is doubled"
         doubted = {version for version, settle in ledger.settled.items() if settle.doubt}
         doubted |= {(r.entry.record_id, r.entry.version) for r in ledger.rows.values() if r.sent != "no"}
         accepted = {version for version, settle in ledger.settled.items() if settle.state is State.ACCEPTED}
@@ -509,3 +543,16 @@ class World:
                 before = [op for name, lower, op in target.effects if name == record_id and lower < version]
                 known = record_id not in target.discarded_in_doubt()
                 assert not known or before[-1:] in ([], [Op.CANCEL]), "a cancel was owed"
+        self._check_revoked()
+
+    def _check_revoked(self) -> None:
+        """Nobody is left without a valid record unless a row says so, or a person, or the vendor, wants it so."""
+        for name, (_, op) in self.target.held.items():
+            gone = self.ledger.revoked.get(name)
+            if op is not Op.CANCEL or gone is None or self.target.held[name][0] != gone.revokes:
+                continue
+            rows = [row for row in self.ledger.rows.values() if row.entry.record_id == name]
+            named = any(row.reason.code in {REVOKED, BEHIND, NOT_PROCESSED} for row in rows)
+            later = [s for (record, v), s in self.ledger.settled.items() if record == name and v > gone.revokes]
+            meant = any(s.state in {State.NOTHING_TO_CANCEL, State.DISCARDED} for s in later)
+            assert named or meant, f"{name} is left revoked and nothing says so"

@@ -14,10 +14,11 @@ from tests.fakes.delivery_world import Faults, Fence, World
 
 QUICK = [Phase.explicit, Phase.reuse, Phase.generate]
 """Shrinking such runs takes minutes and is done by hand when needed."""
+OPS = st.sampled_from([Op.NEW, Op.UPDATE, Op.CANCEL])
 PROBABLE = st.sampled_from([0.0, 0.0, 0.1, 0.4])
 
 
-def small(*, packets: bool) -> Settings:
+def small(*, packets: bool, two_steps: bool = False) -> Settings:
     """Limits so small that every one of them is met."""
     return Settings(
         Backoff(0.1, 2.0),
@@ -32,6 +33,8 @@ def small(*, packets: bool) -> Settings:
         most_attempts=3,
         horizon_ahead=6,
         packets_in_flight=3,
+        give_up_s=20.0,
+        two_steps=two_steps,
     )
 
 
@@ -39,16 +42,19 @@ class Deliveries(RuleBasedStateMachine):
     """What vendors, targets, people and machines may do to a slot."""
 
     packets = False
+    two_steps = False
 
     @initialize(fence=st.sampled_from(["both", "key", "version"]), seed=st.integers(0, 2**32))
     def begin(self, fence: Fence, seed: int) -> None:
         # a portal's packets have keys of their own: only the version tells that a record came twice
-        self.world = World(small(packets=self.packets), "version" if self.packets else fence, seed)
+        self.world = World(
+            small(packets=self.packets, two_steps=self.two_steps), "version" if self.packets else fence, seed
+        )
 
     @rule(
         pupil=st.integers(0, 5),
         year=st.integers(2024, 2025),
-        ops=st.lists(st.sampled_from([Op.NEW, Op.UPDATE, Op.CANCEL]), min_size=1, max_size=6),
+        ops=st.lists(OPS, min_size=1, max_size=6),
     )
     def publish(self, pupil: int, year: int, ops: list[Op]) -> None:
         for op in ops:
@@ -75,10 +81,28 @@ class Deliveries(RuleBasedStateMachine):
             pending=PROBABLE,
             most_records=st.sampled_from([1000, 3, 1]),
             most_in_time=st.sampled_from([1000, 1000, 2, 1]),
+            stuck=PROBABLE,
         )
     )
     def faulty(self, faults: Faults) -> None:
         self.world.target.faults = faults
+        self.world.target.refuses_all = False
+
+    @precondition(lambda self: self.world.log)
+    @rule(data=st.data(), steps=st.integers(0, 8), losing=st.booleans(), crashing=st.booleans(), op=OPS)
+    def correct_in_flight(self, data: st.DataObject, steps: int, losing: bool, crashing: bool, op: Op) -> None:
+        """A newer version comes while the older one is on its way; its answer, or its owner, is lost."""
+        world = self.world
+        if losing:
+            world.target.faults = Faults(lost_answer=1.0, missing=1.0)
+            world.target.refuses_all = False
+        entry = data.draw(st.sampled_from(world.log[-6:]))
+        world.publish(entry.lane, entry.school_year, Op.UPDATE)
+        for _ in range(steps):
+            world.step()
+        if crashing:
+            world.crash()
+        world.publish(entry.lane, entry.school_year, op)
 
     @rule()
     def outage(self) -> None:
@@ -93,8 +117,13 @@ class Deliveries(RuleBasedStateMachine):
             getattr(self.world.target, what).add(version)
 
     @rule()
+    def wrong_contract(self) -> None:
+        self.world.target.refuses_all = True
+
+    @rule()
     def mended(self) -> None:
         target = self.world.target
+        target.refuses_all = False
         target.refused, target.failing, target.poison = set(), set(), set()
 
     @precondition(lambda self: self.world.ledger.rows)
@@ -121,6 +150,7 @@ class Deliveries(RuleBasedStateMachine):
             return
         world = self.world
         world.target.faults = Faults()
+        world.target.refuses_all = False
         world.rest()
         world.check_rest()
         # the culprits are mended and everything parked is released: nothing may stay
@@ -141,7 +171,13 @@ class PacketDeliveries(Deliveries):
     packets = True
 
 
-@pytest.mark.parametrize("kind", [Deliveries, PacketDeliveries])
+class TwoStepDeliveries(PacketDeliveries):
+    """The same at a portal that knows only create and revoke."""
+
+    two_steps = True
+
+
+@pytest.mark.parametrize("kind", [Deliveries, PacketDeliveries, TwoStepDeliveries])
 def test_no_record_is_lost_doubled_or_overtaken_whatever_happens(kind: type[Deliveries]) -> None:
     run_state_machine_as_test(
         kind,

@@ -5,6 +5,7 @@ from gateway.delivery.effects import (
     Commit,
     CreatePacket,
     Effect,
+    LoadLane,
     MarkPacket,
     Poll,
     RebuildPacket,
@@ -15,6 +16,7 @@ from gateway.delivery.effects import (
 )
 from gateway.delivery.events import (
     Event,
+    LaneLoaded,
     PacketBuilt,
     PacketRebuilt,
     Polled,
@@ -27,7 +29,7 @@ from gateway.delivery.events import (
 )
 from gateway.delivery.machine import Machine
 from gateway.delivery.retry import Backoff
-from gateway.delivery.values import Entry, Known, Member, OpenPacket, Settings
+from gateway.delivery.values import Entry, Known, Member, OpenPacket, ParkedRow, Settings
 from gateway.outcomes import (
     Accepted,
     AlreadyThere,
@@ -76,6 +78,11 @@ class Portal:
 
     def receive(self, *entries: Entry, known: dict[str, Known] | None = None) -> None:
         self.hear(Received(entries, known or {}, entries[-1].offset + 1))
+
+    def loaded(self, rows: list[ParkedRow], known: dict[str, Known]) -> None:
+        """The parked rows of the lane asked for last."""
+        lane = next(effect.lane for effect in reversed(self.effects) if isinstance(effect, LoadLane))
+        self.hear(LaneLoaded(lane, rows, known))
 
     def wake(self) -> None:
         self.now = next(effect.at for effect in reversed(self.effects) if isinstance(effect, WakeAt))

@@ -7,7 +7,8 @@ import pytest
 
 from gateway.delivery.effects import Park
 from gateway.delivery.values import Entry, Reason
-from gateway.edges.delivery_ledger import DeliveryLedger, Origin
+from gateway.edges.delivery_ledger import DeliveryLedger
+from gateway.edges.delivery_rows import Origin
 from gateway.edges.kafka import Output
 from gateway.edges.ledger import make_pool
 from gateway.national import codec

@@ -1,0 +1,280 @@
+"""Seeded faults: small patches of the code, each of which breaks one rule, and the test that must find it.
+
+A patch names a function and replaces one piece of its text; while it is in force the function's code is that of the
+patched text, everywhere.  A piece that is not found, or found twice, is an error: the list follows the code.
+"""
+
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """*where* is ``module:function`` below ``gateway``, *found_by* a test below ``tests``; *breaks* says what."""
+
+    name: str
+    breaks: str
+    where: str
+    old: str
+    new: str
+    found_by: str
+
+
+BATCHES = "property.test_delivery_machine:Deliveries"
+PACKETS = "property.test_delivery_machine:PacketDeliveries"
+TWO_STEPS = "property.test_delivery_machine:TwoStepDeliveries"
+RULES = "unit.delivery.test_delivery_rules"
+HELD = "unit.delivery.test_delivery_held"
+
+MUTATIONS = (
+    Mutation(
+        "a record in doubt is superseded",
+        "an effect at the target that the ledger does not know (rule 4)",
+        "delivery.lanes:supersede",
+        "if not open_.doubt and open_.entry.version",
+        "if open_.entry.version",
+        BATCHES,
+    ),
+    Mutation(
+        "a lane sends while it is busy",
+        "I3: two of a pupil in flight",
+        "delivery.slot:Slot.advance",
+        "lane.loading or lane.busy or",
+        "lane.loading or",
+        BATCHES,
+    ),
+    Mutation(
+        "an offset passes before the end state is committed",
+        "I5: an offset passes what is neither settled nor taken over",
+        "delivery.slot:Slot.conclude",
+        "case Accepted() | Duplicate():",
+        "case Accepted() | Duplicate():\n                self.offsets.close(head.entry.offset)",
+        BATCHES,
+    ),
+    Mutation(
+        "the vendor's word decides what is asked",
+        "UPDATE of what the target never had, NEW of what it holds (design section 3)",
+        "delivery.values:decide",
+        "return Op.UPDATE if known.in_force else Op.NEW",
+        "return op",
+        BATCHES,
+    ),
+    Mutation(
+        "every cancel is sent",
+        "a cancel of what the target never had",
+        "delivery.values:decide",
+        "return Op.CANCEL if known.in_force or known.maybe > known.held else None",
+        "return Op.CANCEL",
+        BATCHES,
+    ),
+    Mutation(
+        "a missing answer is no doubt",
+        "an effect that the ledger does not know (rule 4)",
+        "delivery.slot:Slot.conclude",
+        "head.doubt = True",
+        "head.doubt = False",
+        BATCHES,
+    ),
+    Mutation(
+        "a lost answer is no doubt",
+        "an effect that the ledger does not know (rule 4)",
+        "delivery.flights:Flights._unanswered",
+        "flight.open.doubt = True",
+        "flight.open.doubt = False",
+        BATCHES,
+    ),
+    Mutation(
+        "nothing waits for the send horizon",
+        "a successor cannot know what a dead owner sent (ADR 0001)",
+        "delivery.slot:Slot._offer",
+        "head.entry.offset >= self._horizon",
+        "head.entry.offset < 0",
+        BATCHES,
+    ),
+    Mutation(
+        "a successor forgets what a dead owner may have sent",
+        "an effect that the ledger does not know (ADR 0001)",
+        "delivery.slot:Slot._may_be_sent",
+        "return offset < self._inherited and first",
+        "return offset < 0 and first",
+        BATCHES,
+    ),
+    Mutation(
+        "only the head of a blocked lane is parked",
+        "I1: what waits behind has no state",
+        "delivery.slot:Slot._hold",
+        "for open_ in lane.queue:",
+        "for open_ in lane.queue[:1]:",
+        BATCHES,
+    ),
+    Mutation(
+        "a parked record goes without its order",
+        "I7: a parked lane sends only through its order",
+        "delivery.lanes:_opened",
+        "free = row.reason.code == BEHIND or",
+        "free = row.seq > 0 or",
+        BATCHES,
+    ),
+    Mutation(
+        "an end state leaves the parked row open",
+        "I1: two states of one record",
+        "delivery.drafts:Drafts.settle",
+        "row = open_.row or open_.parking",
+        "row = False",
+        BATCHES,
+    ),
+    Mutation(
+        "the position is committed while records are open",
+        "I5: an offset passes what is neither settled nor taken over",
+        "delivery.offsets:Offsets.low_water",
+        "return self._order[0] if self._order else self.position",
+        "return self.position",
+        BATCHES,
+    ),
+    Mutation(
+        "a lane goes on before its write is committed",
+        "a successor finds more than the head of a lane in doubt",
+        "delivery.slot:Slot.advance",
+        "elif not lane.writes:",
+        "else:",
+        BATCHES,
+    ),
+    Mutation(
+        "a packet's offsets pass before its row is committed",
+        "I5: an offset passes what is neither settled nor taken over",
+        "delivery.packets:Packets.built",
+        "if flights:",
+        "for flight in flights:\n            self._slot.offsets.close(flight.open.entry.offset)\n        if flights:",
+        PACKETS,
+    ),
+    Mutation(
+        "an undecided record goes into another packet",
+        "a record stands in two packets at once",
+        "delivery.packets:Packets._judge",
+        "if isinstance(outcome, Pending):\n                waiting.append(flight)",
+        'if isinstance(outcome, Pending):\n                said.append((flight, Ambiguous("pending")))',
+        PACKETS,
+    ),
+    Mutation(
+        "a packet leaves before its row",
+        "the row precedes the POST",
+        "delivery.packets:Packets.built",
+        'packet = Packet(event.packet, build.op, flights, "row", evidence=event.evidence)',
+        'packet = Packet(event.packet, build.op, flights, "row", evidence=event.evidence)\n'
+        "            self.effects.append(Submit(event.packet))",
+        PACKETS,
+    ),
+    Mutation(
+        "a portal without updates is sent one",
+        "the portal knows only create and revoke",
+        "delivery.values:next_step",
+        "if two_steps and asked is Op.UPDATE",
+        "if two_steps and asked is None",
+        TWO_STEPS,
+    ),
+    Mutation(
+        "between the two steps a record stands in no row",
+        "I1: a crash there loses it, and its pupil is left without a record",
+        "delivery.drafts:Drafts.revoke",
+        "self.current.parks.append(",
+        "list[Park]().append(",
+        TWO_STEPS,
+    ),
+    Mutation(
+        "the verdict of a revoke is looked for under the new version",
+        "the update never comes to an end",
+        "delivery.flights:version_of",
+        "flight.revokes or flight.open.entry.version",
+        "flight.open.entry.version",
+        TWO_STEPS,
+    ),
+    Mutation(
+        "a target that refuses everything parks everything",
+        "rule 1: an outage holds",
+        "delivery.flights:halved",
+        "elif slot.vouches > open_.suspected:",
+        "elif slot.vouches >= 0:",
+        f"{HELD}:test_a_portal_that_refuses_every_packet_parks_nobody",
+    ),
+    Mutation(
+        "a packet is polled for ever",
+        "a pupil waits without a word",
+        "delivery.packets:Packets._given_up",
+        "packet.waited_s += now - packet.heard",
+        "packet.waited_s += 0.0",
+        f"{HELD}:test_a_packet_that_is_never_processed_is_given_up_and_its_records_park_in_doubt",
+    ),
+    Mutation(
+        "Retry-After is not heard",
+        "a target that asks for patience is stormed",
+        "delivery.retry:Gate.wait_s",
+        "if seconds is not None:",
+        "if seconds is not None and seconds < 0:",
+        f"{RULES}:test_retry_after_slows_the_target_and_not_only_the_record",
+    ),
+    Mutation(
+        "all probe at once after an outage",
+        "a target that comes back is stormed",
+        "delivery.retry:Gate.is_waiting",
+        "return self._probing and requests > 0",
+        "return False",
+        f"{RULES}:test_after_an_outage_one_probe_goes_first",
+    ),
+    Mutation(
+        "an outage burns attempts",
+        "rule 1: an outage parks nobody",
+        "delivery.slot:Slot.failed",
+        "if self.successes > head.mark or (answered and self.is_cornered):",
+        "if True:",
+        f"{RULES}:test_an_outage_holds_and_parks_nothing",
+    ),
+    Mutation(
+        "a slot whose lease is lost goes on",
+        "I6: a send and a write after the epoch ended",
+        "delivery.machine:Machine._hear",
+        "self._lost = True",
+        "self._lost = False",
+        f"{RULES}:test_after_the_lease_is_lost_nothing_is_sent_and_nothing_is_written",
+    ),
+)
+
+
+@contextmanager
+def in_force(mutation: Mutation) -> Iterator[None]:
+    """Let the patched code be the function's until the end."""
+    function = _function(mutation.where)
+    before = function.__code__
+    function.__code__ = _patched(mutation, function)
+    try:
+        yield
+    finally:
+        function.__code__ = before
+
+
+def _function(where: str) -> FunctionType:
+    module, _, path = where.partition(":")
+    found: object = importlib.import_module(f"gateway.{module}")
+    for name in path.split("."):
+        found = inspect.getattr_static(found, name)
+    if isinstance(found, property):
+        found = found.fget
+    assert isinstance(found, FunctionType), where
+    return found
+
+
+def _patched(mutation: Mutation, function: FunctionType) -> CodeType:
+    source = inspect.getsource(function)
+    assert source.count(mutation.old) == 1, f"{mutation.name}: the text is there {source.count(mutation.old)} times"
+    code = compile(textwrap.dedent(source.replace(mutation.old, mutation.new)), mutation.where, "exec")
+    made: dict[str, object] = {}
+    exec(code, function.__globals__, made)  # noqa: S102  our own source with one piece replaced
+    patched = made[function.__name__]
+    if isinstance(patched, property):
+        patched = patched.fget
+    assert isinstance(patched, FunctionType)
+    return patched.__code__

@@ -1,0 +1,51 @@
+"""The tests find what they are there for: each seeded fault makes the test named beside it fail."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from tests.property.mutations import MUTATIONS, Mutation, in_force
+
+EXAMPLES = 400
+"""So many runs find a fault at the latest; most are found in the first few."""
+
+
+def finder(where: str) -> Callable[[], None]:
+    """The test named *where*, to be called."""
+    module, _, name = where.partition(":")
+    found = getattr(importlib.import_module(f"tests.{module}"), name)
+    if not (inspect.isclass(found) and issubclass(found, RuleBasedStateMachine)):
+        return _filled(found)
+    runs = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=30,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        report_multiple_bugs=False,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    return lambda: run_state_machine_as_test(found, settings=runs)
+
+
+def _filled(test: Callable[..., None]) -> Callable[[], None]:
+    """The test with the first of its parameters, where it has some."""
+    marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+    given = {mark.args[0]: mark.args[1][0] for mark in marks}
+    return lambda: test(**given)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_seeded_fault_is_found(mutation: Mutation) -> None:
+    with in_force(mutation), pytest.raises((AssertionError, KeyError, IndexError, AttributeError, ValueError)):
+        finder(mutation.found_by)()
+
+
+def test_without_a_fault_the_named_tests_pass() -> None:
+    for where in sorted({mutation.found_by for mutation in MUTATIONS if "unit." in mutation.found_by}):
+        finder(where)()
