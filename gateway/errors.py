@@ -25,7 +25,8 @@ _DIFFERENT_PROBLEMS = 8_192
 class Problem:
     """One finding: *field* is the national field's name or path.
 
-    *rule* is the regulation's rule it comes from, or a word for how the field differs (``identity.names.How``).
+    *rule* is the regulation's rule it comes from, a word for how the field differs (``identity.names.How``), or the
+    official list or form that was expected.
     """
 
     code: str

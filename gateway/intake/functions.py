@@ -27,6 +27,10 @@ __all__ = ["FUNCTIONS", "functions_dates", "functions_numbers"]
 """Importing this module registers the functions of all three."""
 
 RESTORED = "GW-06"
+NO_CODE = Refusal("DQ-11", "code")
+NO_CIRCULAR = Refusal("DQ-11", "circular")
+NO_GRADE = Refusal("DQ-11", "grade")
+NO_PROVINCE = Refusal("DQ-11", "province_new")
 WIDEST_PUPIL_CODE = 20
 """The dictionary's width."""
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,3}", re.ASCII)
@@ -149,7 +153,7 @@ def pupil_code(*, width: int = 10, temporary: str = "TAM-", pad: bool = False) -
         digits = code.isascii() and code.isdigit()
         if pad and digits and len(code) == width - 1:
             return Note("0" + code, RESTORED)
-        return code if (digits and len(code) == width) or code.startswith(temporary) else NOT_LISTED
+        return code if (digits and len(code) == width) or code.startswith(temporary) else NO_CODE
 
     return step
 
@@ -175,10 +179,10 @@ def code(*, width: int, pad: bool = False) -> Step:
             return found or None
         digits = whole_text(found)
         if not (digits.isascii() and digits.isdigit() and len(digits) <= width):
-            return NOT_LISTED
+            return NO_CODE
         if len(digits) == width:
             return digits
-        return Note(digits.zfill(width), RESTORED) if pad else NOT_LISTED
+        return Note(digits.zfill(width), RESTORED) if pad else NO_CODE
 
     return step
 
@@ -198,7 +202,7 @@ def identity_number() -> Step:
         if not isinstance(found, str):
             return found
         if _ROUNDED.fullmatch(found):  # a spreadsheet's short form: the digits are lost
-            return NOT_LISTED
+            return NO_CODE
         return whole_text(found).replace(" ", "").replace(".", "") or None
 
     return step
@@ -219,7 +223,7 @@ def circular() -> Step:
         if not isinstance(found, str) or not found:
             return found or None
         match = _CIRCULAR.fullmatch(folded(found))
-        return match.group(1) if match else NOT_LISTED
+        return match.group(1) if match else NO_CIRCULAR
 
     return step
 
@@ -284,7 +288,7 @@ def grade() -> Step:
             return found or None
         digits = re.sub(r"^(khoi|lop)\s*", "", whole_text(folded(found)))
         code = digits.zfill(2)
-        return code if code in code_lists()["grade"] else NOT_LISTED
+        return code if code in code_lists()["grade"] else NO_GRADE
 
     return step
 
@@ -309,7 +313,7 @@ def grade_of_class() -> Step:
             return found or None
         match = _CLASS.match(folded(found))
         code = match[1].zfill(2) if match else ""
-        return code if code in code_lists()["grade"] else NOT_LISTED
+        return code if code in code_lists()["grade"] else NO_GRADE
 
     return step
 
@@ -328,7 +332,7 @@ def province_code() -> Step:
         code = found.zfill(2)
         if code in new:
             return code
-        return Note(old[code].english, "DQ-29") if code in old else NOT_LISTED
+        return Note(old[code].english, "DQ-29") if code in old else NO_PROVINCE
 
     return step
 

@@ -13,9 +13,11 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Literal
 
 from gateway.intake.registry import example, function
-from gateway.intake.values import NOT_LISTED, UNREADABLE, Refusal, Step, as_text, whole_text
+from gateway.intake.values import UNREADABLE, Refusal, Step, as_text, whole_text
 
 IMPOSSIBLE = Refusal("DQ-14")
+NO_DATE = Refusal("DQ-11", "date")
+NO_MOMENT = Refusal("DQ-11", "moment")
 HANOI = timezone(timedelta(hours=7))
 
 _DAY_FIRST = re.compile(r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4}|\d{2})(?: 0?0:00(?::00)?)?", re.ASCII)
@@ -56,7 +58,7 @@ def read_date(value: str, *, excel: bool) -> date | Refusal:
     elif match := _YEAR_FIRST.fullmatch(value):
         year, month, day = match.groups()
     else:
-        return NOT_LISTED
+        return NO_DATE
     try:
         return date(int(year), int(month), int(day)) if int(year) in _YEARS else IMPOSSIBLE
     except ValueError:
@@ -253,7 +255,7 @@ def _excel_moment(serial: int, fraction: str) -> int | Refusal:
 
 def _epoch(value: str) -> int | Refusal:
     if not _EPOCH_DIGITS.fullmatch(value) or _LIKE_A_DATE.fullmatch(value):
-        return NOT_LISTED
+        return NO_MOMENT
     return int(value) * (1000 if len(value) == 10 else 1)
 
 
@@ -267,7 +269,7 @@ def _moment(value: str) -> int | Refusal:
             day, clock, zone = match.groups()
             moment = datetime.fromisoformat(f"{day}T{clock or '00'}{zone or ''}")
         else:
-            return NOT_LISTED
+            return NO_MOMENT
     except (ValueError, OverflowError):
         return IMPOSSIBLE
     if moment.tzinfo is None:

@@ -8,9 +8,11 @@ import re
 from decimal import Decimal
 
 from gateway.intake.registry import example, function
-from gateway.intake.values import NOT_LISTED, Refusal, Step, as_text, whole_text, word
+from gateway.intake.values import Refusal, Step, as_text, whole_text, word
 
 OUT_OF_RANGE = Refusal("DQ-08")
+NO_MARK = Refusal("DQ-11", "mark")
+NO_NUMBER = Refusal("DQ-11", "number")
 TOO_FINE = Refusal("DQ-09")
 
 _NUMBER = re.compile(r"[+-]?\d{1,9}(?:[.,]\d{1,9})?|1[eE]\+?0?1", re.ASCII)
@@ -28,7 +30,7 @@ def mark_text(value: str, decimals: int, scale: int = 1) -> str | Refusal:
     """A mark of 0…10 with exactly *decimals* digits after the point; *value* is *scale* times the mark."""
     number = number_of(value)
     if number is None:
-        return NOT_LISTED
+        return NO_MARK
     number /= scale
     if not 0 <= number <= 10:
         return OUT_OF_RANGE
@@ -125,7 +127,7 @@ def number(*, decimals: int = 4) -> Step:
             return found or None
         read = number_of(found)
         if read is None:
-            return NOT_LISTED
+            return NO_NUMBER
         return read if read == read.quantize(Decimal(1).scaleb(-decimals)) else TOO_FINE
 
     return step
@@ -147,7 +149,7 @@ def whole_number(*, lowest: int = 0, highest: int = 10**15) -> Step:
             return found or None
         digits = whole_text(found)
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-            return NOT_LISTED
+            return NO_NUMBER
         read = int(digits)
         return read if lowest <= read <= highest else OUT_OF_RANGE
 

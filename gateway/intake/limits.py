@@ -15,7 +15,7 @@ from gateway.intake import functions
 from gateway.intake.functions_dates import read_birth
 from gateway.intake.functions_numbers import TOO_FINE
 from gateway.intake.values import NOT_LISTED, Refusal, Step
-from gateway.national.schema import FieldSpec, Level
+from gateway.national.schema import FieldSpec, Level, code_lists
 
 _TOO_LONG = Refusal("DQ-34")
 _OUT_OF_RANGE = Refusal("DQ-08")
@@ -95,7 +95,9 @@ def limits(spec: FieldSpec, level: Level) -> list[Step]:
     found: list[Step] = []
     codes = checks.allowed_codes(spec, level)
     if codes is not None and spec.name not in checks.JUDGED_AS_ONE:
-        found.append(_among(codes, Refusal("DQ-30" if spec.name == "subject_code" else "DQ-11")))
+        listed = rule.codes.removeprefix("@") if " or " not in rule.codes else ""
+        unlisted = Refusal("DQ-11", listed if listed in code_lists() else "")
+        found.append(_among(codes, Refusal("DQ-30") if spec.name == "subject_code" else unlisted))
     elif rule.codes.startswith("ISO"):
         found.append(lambda value: value if _COUNTRY.fullmatch(str(value)) else NOT_LISTED)
     elif rule.max_length is not None and not spec.limits_hold_outbound:

@@ -145,10 +145,10 @@ def unless_nothing(step: Step, nothing: frozenset[str]) -> Step:
 
 def chain(field: str, source: Getter, steps: tuple[Step, ...], default: object, nothing: frozenset[str]) -> Maker:
     """The value at *source* through *steps*; a refusal or a note becomes a finding of *field*."""
-    problems: dict[str, Problem] = {}
+    problems: dict[tuple[str, str], Problem] = {}
 
-    def problem(code: str) -> Problem:
-        return problems.setdefault(code, Problem(code, field))
+    def problem(code: str, rule: str = "") -> Problem:
+        return problems.setdefault((code, rule), Problem(code, field, rule))
 
     def make(item: Tree, root: Tree, found: Found) -> object:
         value = source(item, root)
@@ -160,7 +160,7 @@ def chain(field: str, source: Getter, steps: tuple[Step, ...], default: object, 
                 return default
             kind = value.__class__
             if kind is Refusal:
-                found.append(problem(value.code))  # type: ignore[attr-defined]  # a Refusal by its class
+                found.append(problem(value.code, value.rule))  # type: ignore[attr-defined]  # a Refusal by its class
                 return None
             if kind is Note:
                 found.append(problem(value.code))  # type: ignore[attr-defined]  # a Note by its class

@@ -43,7 +43,7 @@ def look_up(table: Table, *, boolean: bool) -> Step:
     }
     form = folded if table.names else word
     text_of = as_word if table.official == "boolean" else as_text
-    refusal = UNDECLARED_SEX if table.official == "gender" else NOT_LISTED
+    refusal = UNDECLARED_SEX if table.official == "gender" else Refusal("DQ-11", table.official)
     if table.official.startswith("subject_"):
         refusal = Refusal("DQ-30")
 

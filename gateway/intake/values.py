@@ -8,7 +8,7 @@ letters (DQ-01), single spaces, no invisible characters (DQ-03).  Comparison for
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache, lru_cache
 
@@ -17,9 +17,13 @@ Step = Callable[[object], object]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The value cannot be used; *code* is the catalogue's reason."""
+    """The value cannot be used; *code* is the catalogue's reason.
+
+    *rule* says which variant of its text fits: the official list, or the form that was expected.
+    """
 
     code: str
+    rule: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,11 @@ def test_the_scale_of_marks_is_taken_from_the_message_only_where_declared() -> N
         '      - {from: "{key}", via: [{secondary_mark: {scale: 10}}], when: {from: $.he_so, in: ["10"]}}\n'
         '      - {from: "{key}", via: [secondary_mark]}'
     )
-    connector = changed(("subjects.yaml", 'mark_year: {from: "{key}", via: [secondary_mark]}', two))
+    expected = 'expect:\n  - {from: $.he_so, in: ["1", "10"], code: DQ-08, field: subjects}\n'
+    connector = changed(
+        ("subjects.yaml", 'mark_year: {from: "{key}", via: [secondary_mark]}', two),
+        ("record.yaml", "expect:\n", expected),
+    )
     scaled = msgspec.json.decode(vnedu_message([row(1)]))
     for name in ("toan", "van"):
         scaled["rows"][0][name] = "85"

@@ -4,10 +4,13 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.errors import catalogue
+from gateway.edges.connector_files import connector_names, read_files
+from gateway.errors import Problem, catalogue, describe
 from gateway.intake.functions import FUNCTIONS
+from gateway.intake.language import read_definition
 from gateway.intake.registry import Example
 from gateway.intake.values import Note, Refusal, clean, folded
+from tests.unit.intake.loaded import CONNECTORS, rejected, row
 
 CASES = [(name, example) for name, function in FUNCTIONS.items() for example in function.examples]
 
@@ -119,3 +122,56 @@ def test_a_yes_or_no_is_no_word_and_no_number(name: str, value: bool) -> None:
 @pytest.mark.parametrize("name", ["secondary_mark", "pupil_code", "identity_number", "text", "birth_day", "upper"])
 def test_a_nul_inside_a_text_is_refused_and_not_removed(name: str) -> None:
     assert FUNCTIONS[name].factory()("8\0") == Refusal("DQ-45")
+
+
+def expected_of(result: object) -> str:
+    return result.rule if isinstance(result, Refusal) else ""
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "expected"),
+    [
+        ("secondary_mark", "8/5", "mark"),
+        ("primary_test_mark", "x", "mark"),
+        ("number", "35 kg", "number"),
+        ("whole_number", "x", "number"),
+        ("day", "tháng 3", "date"),
+        ("birth_day", "x", "date"),
+        ("instant", "hôm qua", "moment"),
+        ("day_of", "x", "moment"),
+        ("grade", "13", "grade"),
+        ("grade_of_class", "A2", "grade"),
+        ("province_code", "03", "province_new"),
+        ("circular", "mới", "circular"),
+        ("pupil_code", "12", "code"),
+    ],
+)
+def test_a_value_of_no_form_is_told_which_form_was_expected(function: str, value: str, expected: str) -> None:
+    result = FUNCTIONS[function].factory()(value)
+
+    assert (result, expected_of(result)) == (Refusal("DQ-11"), expected)
+    assert any(variant.rule == expected for variant in catalogue()["DQ-11"].variants)
+
+
+def test_a_word_of_no_list_is_told_which_list_was_expected() -> None:
+    found = rejected(row(1, dan_toc="Kinhh", ket_qua_hoc_tap="Giỏi", len_lop="chưa rõ", su_kien="KHAC"))
+    rules = {problem.field: problem.rule for problem in found.problems if problem.code == "DQ-11"}
+
+    assert rules == {
+        "ethnic_group": "ethnic_group",
+        "study_result_year": "secondary_result_level",
+        "promoted": "boolean",
+        "event_type": "event_type",
+    }
+    assert "T, K, Đ, CĐ" in describe(Problem("DQ-11", "study_result_year", "secondary_result_level")).fix_vi
+
+
+def test_every_list_of_a_table_in_the_connectors_has_its_own_text() -> None:
+    officials = {
+        table.official
+        for name in connector_names(CONNECTORS)
+        for table in read_definition(read_files(CONNECTORS, name)).tables.values()
+    }
+    told = {variant.rule for variant in catalogue()["DQ-11"].variants}
+
+    assert {one for one in officials if not one.startswith("subject_")} - {"gender"} <= told
