@@ -130,6 +130,8 @@ class IntakeSlot:
         self._bulk = {f"vendor.{v}.bulk": c.weight for v, c in preparation.connectors.items()}
         self._turn = 0
         self._drift = Drift()
+        self._carried: Sequence[Record] = ()
+        """Read, and left over from the last batch: to read them again would cost as much as to map them."""
 
     async def run(self, taking_over: asyncio.Lock) -> None:
         """Take the slot over and read until it is revoked."""
@@ -137,13 +139,14 @@ class IntakeSlot:
             await take_over(self._slot, self._producer, taking_over)
             await self._suspects.take_over()
             log.info("slot taken over", stage=STAGE, slot=self._slot.number)
-            await self._suspects.go_through(self._publish, self._bury)
+            await self._suspects.go_through(self._publish_and_give_back, self._bury)
             while not self._slot.revoked.is_set():
-                records = await self._take_turns()
+                records = self._carried or await self._take_turns()
                 if records:
-                    await self._publish(records)
+                    self._carried = await self._publish(records)
                 elif reports := self._drift_reports():
                     await self._producer.transact(reports, stage=STAGE)
+            self._give_back(self._carried)
             await self._suspects.leave()
         finally:
             await self._producer.stop()
@@ -173,7 +176,11 @@ class IntakeSlot:
             taken += fetched.get(partition, ())
         return taken
 
-    async def _publish(self, records: Sequence[Record]) -> None:
+    async def _publish_and_give_back(self, records: Sequence[Record]) -> None:
+        self._give_back(await self._publish(records))
+
+    async def _publish(self, records: Sequence[Record]) -> Sequence[Record]:
+        """One transaction over the first of *records*; gives those that are left for the next one."""
         outputs: list[Output] = []
         offsets: dict[TopicPartition, int] = {}
         records, rest = within(records, self._settings.batch_bytes)
@@ -196,12 +203,15 @@ class IntakeSlot:
             offsets[TopicPartition(record.topic, record.partition)] = record.offset + 1
         else:
             rest = [*ready.held, *rest]
-        self._give_back(rest)
+        if ready.held:  # nothing of a held partition may be carried past what is held
+            self._give_back(rest)
+            rest = []
         outputs += self._drift_reports()
         if not offsets and not outputs:  # all of them wait for their schemas
             await self._idle(HOLD_S)
-            return
+            return rest
         await self._producer.transact(outputs, offsets=offsets, group_id=self._slot.group_id, stage=STAGE)
+        return rest
 
     async def _idle(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -31,12 +31,13 @@ class Preparation:
             for kind in ("records", "bulk")
         }
         self._verifier = verifier
+        self._signed = {topic for topic, connector in self.by_topic.items() if connector.signed_by is not None}
         self._verified: dict[int, dict[Position, Given]] = {}
         """Of each slot's last batch."""
 
     async def given(self, records: Sequence[Record]) -> list[Given]:
         """What is known of each of *records*, in their order."""
-        if self._verifier is None or not records:
+        if self._verifier is None or self._signed.isdisjoint({record.topic for record in records}):
             return [NOTHING] * len(records)
         verified = await self._verify(records, self._verifier)
         return [verified.get(_position(record), NOTHING) for record in records]

@@ -47,7 +47,7 @@ class WriterSchemas:
 
     def ready(self, records: Sequence[Record]) -> Ready:
         """*records* in their order; behind one that is held, its whole partition is."""
-        if not self._avro:
+        if self._avro.isdisjoint({record.topic for record in records}):
             return Ready(records, [NOTHING] * len(records), ())
         waiting: set[TopicPartition] = set()
         ready: list[tuple[Record, Given]] = []
