@@ -35,6 +35,7 @@ from gateway.intake.outcome import (
     RejectedWhole,
     first_findings,
 )
+from gateway.intake.quick import Quick
 from gateway.intake.reference import NO_TABLES, RENUMBERED, Reference, day_of, school_on, settle
 from gateway.intake.rules_marks import take_components
 from gateway.intake.rules_options import COUNT_OPTIONAL, USUAL, Options
@@ -93,6 +94,7 @@ class Connector:
     mapping: Compiled
     straight: Straight | None
     """The short way of plainly clean items; without it the complete path does all, with the same outcomes."""
+    quick: Quick
     known: Known
     around: Known | None
     """The known names of the message around its items; None where there is nothing around."""
@@ -177,7 +179,9 @@ class Connector:
             message = message._replace(evidence=own.evidence, findings=findings, signed=own.tree)
         made = None if self.straight is None else self.straight.make(tree, message.root, shape)
         if made is not None and _OPS.get(made.event.get("type") or "NEW") is not Op.CANCEL:
-            return self._plain(index, made, message)
+            plain = not message.findings and message.evidence is None
+            usual = self.quick.mapped(index, made, message.timestamp_ms) if plain else None
+            return self._plain(index, made, message) if usual is None else usual
         long = self._long_lists(tree, message.root)
         found: Found = [*message.findings, *long]
         event = {name: make(tree, message.root, found) for name, make in self.mapping.event}
@@ -197,6 +201,7 @@ class Connector:
 
     def _plain(self, index: int, made: Made, message: _Message) -> Item:
         """The rest of the way of an item that the straight path has mapped without a finding."""
+        made.watch()
         found: Found = [*message.findings]
         op = _OPS.get(made.event.get("type") or "NEW", Op.NEW)
         order = self._order(made.event, found)
@@ -346,6 +351,7 @@ def compile_connector(files: Mapping[str, str], tables: Reference = NO_TABLES) -
     definition = read_definition(files)
     mapping = compile_definition(definition)
     profile = definition.profile
+    options = COUNT_OPTIONAL if profile.optional_subjects == "counted" else USUAL
     return Connector(
         name=profile.name,
         vendor=profile.vendor,
@@ -363,13 +369,14 @@ def compile_connector(files: Mapping[str, str], tables: Reference = NO_TABLES) -
         decode=decoder(profile, definition.schemas),
         mapping=mapping,
         straight=None if profile.format == "xml" else straight_of(definition, mapping, level_of(definition)),
+        quick=Quick(profile, level_of(definition), options, tables),
         known=Known(mapping.known),
         around=None if profile.batch in {"", WHOLE} else Known(mapping.around),
         items=getter(profile.batch) if profile.batch else None,
         severity=_severity({**profile.severities, **severities_of(profile)}),
         signed_by=policy_of(profile),
         tables=tables,
-        options=COUNT_OPTIONAL if profile.optional_subjects == "counted" else USUAL,
+        options=options,
     )
 
 

@@ -97,6 +97,25 @@ def settle(body: Body, tables: Reference, day: date) -> list[Problem]:
     return found
 
 
+def is_settled(body: Body, tables: Reference) -> bool:
+    """Whether `settle` surely leaves *body* as it is and finds nothing, on whatever day."""
+    get = body.get
+    province = get("school_province_name")
+    if province is not None and province_today(province) is not None:
+        return False
+    if not tables.communes.keys().isdisjoint([get(code) for code, _ in _COMMUNES]):
+        return False
+    known = tables.classes.get((get("school_code") or "", get("school_year") or "")) if tables.classes else None
+    name = get("class_name")
+    return known is None or name is None or known.get(_class_name(name)) == name
+
+
+@lru_cache(maxsize=4_096)
+def _class_name(name: str) -> str:
+    """*name* in the comparison form of the class table."""
+    return folded(name)
+
+
 def _provinces(body: Body) -> list[Problem]:
     """DQ-29: the name of a province that was merged, replaced where the code beside it says the same."""
     name, code = body.get("school_province_name"), body.get("school_province_code")
@@ -150,7 +169,7 @@ def _class(body: Body, classes: Mapping[tuple[str, str], Mapping[str, str]]) -> 
     known = classes.get((body.get("school_code") or "", body.get("school_year") or ""))
     if name is None or known is None:
         return []
-    official = known.get(folded(name))
+    official = known.get(_class_name(name))
     if official is None:
         return [Problem("DQ-28", "class_name")]
     body["class_name"] = official

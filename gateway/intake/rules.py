@@ -14,7 +14,7 @@ from typing import Any
 from gateway.errors import Circular, Problem, Rulebook, rulebook
 from gateway.intake import rules_primary, rules_secondary
 from gateway.intake.rules_identity import Identity, birth_text
-from gateway.intake.rules_lists import list_problems
+from gateway.intake.rules_lists import changing_fields, list_problems
 from gateway.intake.rules_options import USUAL, Options
 from gateway.national.schema import Level, level_of
 
@@ -32,7 +32,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _DAY_MS = 86_400_000
 _VIETNAM_MS = 7 * 3_600_000
 _FIRST_DAY = date(1970, 1, 1).toordinal()
-_CLOCK_DRIFT_MS = 300_000
+CLOCK_DRIFT_MS = 300_000
 """How far a clock may be ahead of ours; our assumption."""
 _AFTER_YEAR = "after_year"
 _LEVELS = frozenset(
@@ -59,8 +59,8 @@ def judge(
     force = circular_of(body)
     fit = _fit(body, level, force)
     found += fit
-    found += _names(body)
-    found += _districts(body)
+    found += names(body)
+    found += districts(body)
     found += _birth(body)
     found += list_problems(body, level)
     if facts:
@@ -140,21 +140,25 @@ def time_problems(occurred_at_ms: int, school_year: str, published_ms: int) -> l
 
     A correction of a later year is lawful: its text says so.
     """
-    start, end = _year_ms(school_year)
-    if start <= occurred_at_ms < end and occurred_at_ms <= published_ms + _CLOCK_DRIFT_MS:
+    start, end = year_ms(school_year)
+    if start <= occurred_at_ms < end and occurred_at_ms <= published_ms + CLOCK_DRIFT_MS:
         return []
-    late = end <= occurred_at_ms <= published_ms + _CLOCK_DRIFT_MS
+    late = end <= occurred_at_ms <= published_ms + CLOCK_DRIFT_MS
     return [Problem("DQ-51", "occurred_at", _AFTER_YEAR if late else "")]
 
 
 def issue_problems(issued: date, school_year: str, published_ms: int) -> list[Problem]:
     """DQ-51: a day of issue before the school year began, or after publication; a late issue is lawful."""
-    day_ms = (issued.toordinal() - _FIRST_DAY) * _DAY_MS - _VIETNAM_MS
-    return [] if _year_ms(school_year)[0] <= day_ms <= published_ms else [Problem("DQ-51", "issue_date")]
+    return [] if year_ms(school_year)[0] <= first_ms(issued) <= published_ms else [Problem("DQ-51", "issue_date")]
+
+
+def first_ms(day: date) -> int:
+    """The first moment of *day* in Vietnam, in milliseconds since 1970 UTC."""
+    return (day.toordinal() - _FIRST_DAY) * _DAY_MS - _VIETNAM_MS
 
 
 @lru_cache(maxsize=256)
-def _year_ms(school_year: str) -> tuple[int, int]:
+def year_ms(school_year: str) -> tuple[int, int]:
     """From 1 July of the first of its years to 31 August of the next, in Vietnam; the end is the first moment after."""
     first = int(school_year[:4])
     start = datetime(first, 7, 1, tzinfo=UTC) if first else None
@@ -192,6 +196,14 @@ def _fit(body: Body, resource: Level, force: InForce | None) -> list[Problem]:
     return [Problem("DQ-49", "circular", rule)]
 
 
+def frame_of(body: Body, resource: Level) -> InForce | None:
+    """What judges a record whose grade, level, circular and year fit together; None for any other, and where a list of
+    its codes has several editions.
+    """
+    force = circular_of(body)
+    return None if force is None or _fit(body, resource, force) or changing_fields(resource) else force
+
+
 def _is_of_its_year(body: Body, force: InForce | None) -> bool:
     """Whether the stated circular is in force for grade and year; before the switch, an earlier one that is known."""
     stated, level, year = body["circular"], body["education_level"], body.get("school_year")
@@ -203,7 +215,7 @@ def _is_of_its_year(body: Body, force: InForce | None) -> bool:
     return not earlier and all(stated != one.circular for one in rulebook().circulars if level in one.levels)
 
 
-def _names(body: Body) -> list[Problem]:
+def names(body: Body) -> list[Problem]:
     """DQ-04: a Vietnamese name that lost its diacritics or its case."""
     name = body.get("full_name")
     if name is None or body.get("nationality") != "VN":
@@ -211,7 +223,7 @@ def _names(body: Body) -> list[Problem]:
     return [Problem("DQ-04", "full_name")] if name.isascii() or name.isupper() or name.islower() else []
 
 
-def _districts(body: Body) -> list[Problem]:
+def districts(body: Body) -> list[Problem]:
     """DQ-29: districts ended on 1/7/2025 (NQ 202/2025/QH15)."""
     year = body.get("school_year")
     if year is None or int(year[:4]) < _NO_DISTRICTS_SINCE:

@@ -15,7 +15,7 @@ FIELD = "citizen_id"
 Findings = tuple[Problem, ...]
 _DIGITS = "0123456789" * 3
 _LONGEST_DUMMY = len(_DIGITS)
-_DUMMIES = frozenset(
+DUMMIES = frozenset(
     row[start : start + length]
     for row in (_DIGITS, _DIGITS[::-1], *(digit * _LONGEST_DUMMY for digit in _DIGITS))
     for length in range(1, _LONGEST_DUMMY + 1)
@@ -39,7 +39,7 @@ def identify(body: dict[str, Any], temporary_code: str) -> Identity:
     held = code_problems(body, temporary_code)
     usable, candidate, problems = _claimed(body.get(FIELD))
     if usable is not None:
-        problems = _contradictions(usable[:6], body.get("gender"), birth_text(body)[:4])
+        problems = contradictions(usable[:6], body.get("gender"), birth_text(body)[:4])
     return Identity(usable, candidate, bool(held), (*held, *problems) if held or problems else ())
 
 
@@ -65,11 +65,11 @@ def _claimed(claimed: str | None) -> tuple[str | None, str | None, Findings]:
 
 
 def _is_dummy(digits: str) -> bool:
-    return digits in _DUMMIES or (len(digits) > _LONGEST_DUMMY and len(set(digits)) == 1)
+    return digits in DUMMIES or (len(digits) > _LONGEST_DUMMY and len(set(digits)) == 1)
 
 
 @lru_cache(maxsize=16_384)
-def _contradictions(start: str, gender: str | None, year: str) -> Findings:
+def contradictions(start: str, gender: str | None, year: str) -> Findings:
     """DQ-21: unknown prefix, sex, century and birth year against the first six of the twelve digits."""
     found = []
     if start[:3] not in code_lists()["citizen_id_prefix"]:
@@ -95,13 +95,14 @@ def staff_problems(body: dict[str, Any], rows: list[dict[str, Any]]) -> list[Pro
     leader, homeroom = _TEACHERS
     staff = {body.get(leader), body.get(homeroom)}
     staff.update([row.get("subject_teacher_citizen_id") for row in rows])
-    if not any(map(_is_malformed, staff)):
+    if not any(map(is_malformed, staff)):
         return []
-    found = [Problem("DQ-21", field) for field in _TEACHERS if _is_malformed(body.get(field))]
-    wrong = [row.get("subject_code") for row in rows if _is_malformed(row.get("subject_teacher_citizen_id"))]
+    found = [Problem("DQ-21", field) for field in _TEACHERS if is_malformed(body.get(field))]
+    wrong = [row.get("subject_code") for row in rows if is_malformed(row.get("subject_teacher_citizen_id"))]
     return found + [Problem("DQ-21", f"subjects[{code}].subject_teacher_citizen_id") for code in wrong]
 
 
 @lru_cache(maxsize=8_192)
-def _is_malformed(value: str | None) -> bool:
+def is_malformed(value: str | None) -> bool:
+    """Whether a citizen ID of the staff is there and has not twelve digits."""
     return value is not None and not (len(value) == 12 and value.isascii() and value.isdigit())

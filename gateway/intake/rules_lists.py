@@ -19,7 +19,7 @@ _SECTIONS = {"primary_subject": "subjects", "secondary_subject": "subjects", "hi
 
 def list_problems(body: Body, level: Level) -> list[Problem]:
     """Findings on the coded fields of *body* whose lists have several editions."""
-    fields = _fields(level)
+    fields = changing_fields(level)
     year = body.get("school_year")
     if not fields or year is None:
         return []
@@ -53,7 +53,8 @@ def _codes(name: str, circular: str, year: int) -> frozenset[str]:
 
 
 @lru_cache(maxsize=2)
-def _fields(level: Level) -> tuple[FieldSpec, ...]:
+def changing_fields(level: Level) -> tuple[FieldSpec, ...]:
+    """The coded fields of a resource whose lists have several editions."""
     several = changing(editions())
     return tuple(
         spec for spec in body_fields() if (rule := spec.rule(level)) is not None and several & set(lists_of(rule.codes))

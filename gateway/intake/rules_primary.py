@@ -4,6 +4,7 @@ Exempt subjects (``M``) leave the count.  Where a level or a due test is missing
 result above what the other values still allow is noticed all the same.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from gateway.errors import Problem
@@ -49,6 +50,7 @@ _TRAITS = (*GENERAL, *SPECIFIC, *QUALITIES)
 _DUE = (*_TRAITS, "overall_result")
 _BEST = frozenset({"T", "M", None})
 """Of levels and traits: exempt is left out, and nothing is known against what is missing."""
+_NOTHING = frozenset({None})
 _RANK = {"CHT": 0, "HT": 1, "HTT": 2, "HTXS": 3}
 
 
@@ -77,6 +79,47 @@ def judge(body: Body, facts: Body, refused: frozenset[str], options: Options) ->
     if grade in _WITHOUT_LATER:
         found += [Problem("DQ-39", field, "PR-11") for field in LATER if results.get(field) is not None]
     return found
+
+
+def is_silent(body: Body, results: Body, facts: Body, options: Options) -> bool:
+    """Whether `judge` surely finds nothing; False says that it has to be asked."""
+    grade, stated = body["grade_code"], results.get("overall_result")
+    rows = results["subjects"]
+    tested = _usual(tuple([row.get("subject_code") for row in rows]), grade)
+    if tested is None or stated is None or body.get("disability_not_assessed") is not False:
+        return False
+    traits = {*map(results.get, _TRAITS)}
+    later = {*map(results.get, LATER)}
+    if None in traits or (grade in _WITHOUT_LATER and later != _NOTHING):
+        return False
+    traits |= later - _NOTHING
+    ranks = [
+        _row_rank(row.get("achievement_level"), row.get("periodic_test_mark"), due)
+        for row, due in zip(rows, tested, strict=True)
+    ]
+    ranks.append(3 if traits <= _BEST else 0 if "C" in traits else 1)
+    if min(ranks) != _RANK[stated] or _completion(body, results, grade):
+        return False
+    return not (body.get("award_text") and _award(body, results))
+
+
+@lru_cache(maxsize=1_024)
+def _usual(codes: tuple[str | None, ...], grade: str) -> tuple[bool, ...] | None:
+    """Which of the subjects are tested; None where one is missing, unnamed or there twice."""
+    if not all(codes) or len({*codes}) < len(codes) or not COMPULSORY[grade] <= {*codes}:
+        return None
+    return tuple(code in TESTED[grade] for code in codes)
+
+
+@lru_cache(maxsize=1_024)
+def _row_rank(level: str | None, mark: str | None, tested: bool) -> int:
+    """The highest overall result (`_RANK`) that a subject allows; -1 where something is to be said about it."""
+    if level is None or (mark is not None and ((not tested and mark != "M") or (level == "M") != (mark == "M"))):
+        return -1
+    rank = 3 if level in _BEST else 0 if level == "C" else 1
+    if mark is None or mark == "M":
+        return rank
+    return min(rank, next((rank for rank, least in ((3, 9), (2, 7), (1, 5)) if int(mark) >= least), 0))
 
 
 def _missing_subjects(subjects: Subjects, grade: str) -> list[Problem]:

@@ -116,6 +116,54 @@ def judge(body: Body, facts: dict[str, Any], refused: frozenset[str], options: O
     return found + _absences(results, facts)
 
 
+def is_silent(body: Body, results: Body, facts: dict[str, Any], options: Options) -> bool:
+    """Whether `judge` surely finds nothing; False says that it has to be asked."""
+    level, rows = body["education_level"], results["subjects"]
+    get = results.get
+    total = _silent_total(rows, level, options.uncounted)
+    due = body.get("disability_not_assessed") is False and None not in map(get, _CONDUCT_DUE)
+    if not due or not 0 < total < _RETEST or get("study_result_after_retest") or get("conduct_result_after_summer"):
+        return False
+    for shift, field in _PERIOD_FIELDS:
+        stated = get(field)
+        if stated is None or _may_be(stated, total >> shift & _PERIOD, level) is not True:
+            return False
+    if _conduct(results) or (facts and (facts.get("components") or _absences(results, facts))):
+        return False
+    if body.get("promoted") and _promotion(body, results, facts, _after_retest(results, {}, level, options)):
+        return False
+    return not (body.get("award_text") and _award(body, results, _named(rows), options))
+
+
+def _silent_total(rows: list[dict[str, Any]], level: str, uncounted: frozenset[str]) -> int:
+    """The sum of the tallies (`_sheets`); 0 where something is to be said of a subject."""
+    sheets = _usual(tuple([row.get("subject_code") for row in rows]), level, uncounted)
+    if len(sheets) < len(rows):
+        return 0
+    total = 0
+    for row, (kind, memo) in zip(rows, sheets, strict=True):
+        mark = row.get
+        marks = mark("mark_term1"), mark("mark_term2"), mark("mark_year"), mark("mark_retest")
+        sheet = memo.get(marks) or _remembered(memo, kind, marks)
+        if sheet[1] or marks[2] is None:
+            return 0
+        total += sheet[0]
+    return total
+
+
+def _named(rows: list[dict[str, Any]]) -> Subjects:
+    return {row["subject_code"]: row for row in rows}
+
+
+@lru_cache(maxsize=1_024)
+def _usual(codes: tuple[str | None, ...], level: str, uncounted: frozenset[str]) -> tuple[tuple[Kind, Sheets], ...]:
+    """The memos of the subjects' marks, if none of them is missing, unnamed, unknown or there twice; else none."""
+    if not all(codes) or _codes(codes, level) or _missing(tuple(filter(None, codes)), level):
+        return ()
+    memos = _memos(level, uncounted)
+    return tuple(memos.get(code) or _memo(memos, code, level, uncounted) for code in codes if code)
+
+
 def _sheets(subjects: Subjects, level: str, uncounted: frozenset[str]) -> tuple[int, list[Problem]]:
     """The sum of what the *subjects* add to the tallies, and what is wrong with their marks."""
     memos = _memos(level, uncounted)
@@ -124,11 +172,7 @@ def _sheets(subjects: Subjects, level: str, uncounted: frozenset[str]) -> tuple[
         get = row.get
         marks = get("mark_term1"), get("mark_term2"), get("mark_year"), get("mark_retest")
         kind, memo = memos.get(code) or _memo(memos, code, level, uncounted)
-        sheet = memo.get(marks)
-        if sheet is None:
-            if len(memo) >= _REMEMBERED:
-                memo.clear()
-            sheet = memo[marks] = _sheet(kind, marks)
+        sheet = memo.get(marks) or _remembered(memo, kind, marks)
         total += sheet[0]
         if sheet[1]:
             found += [Problem(p.code, f"subjects[{code}].{p.field}", p.rule) for p in sheet[1]]
@@ -193,6 +237,13 @@ def _kind(code: str, level: str, uncounted: frozenset[str]) -> Kind:
     if code in COMPULSORY[level]:
         adds += _ONE[_DUE_COMMENT if comment else _DUE_SCORED]
     return comment, code not in uncounted, adds
+
+
+def _remembered(memo: Sheets, kind: Kind, marks: tuple[Mark, Mark, Mark, Mark]) -> Sheet:
+    if len(memo) >= _REMEMBERED:
+        memo.clear()
+    sheet = memo[marks] = _sheet(kind, marks)
+    return sheet
 
 
 def _sheet(kind: Kind, marks: tuple[Mark, Mark, Mark, Mark]) -> Sheet:
@@ -362,6 +413,13 @@ def count_problems(results: Body, facts: dict[str, Any]) -> list[Problem]:
     if not found and results.get("absences_total") is None and (_sum(facts) or 0) > _HIGHEST_TOTAL:
         found.append(Problem("DQ-08", "absences_total"))
     return found
+
+
+def counts_are_usual(results: Body, facts: dict[str, Any]) -> bool:
+    """Whether `count_problems` surely finds nothing and `fill_total` changes nothing."""
+    if (facts.get(_EXCUSED) or 0) < 0 or (facts.get(_UNEXCUSED) or 0) < 0:
+        return False
+    return results.get("absences_total") is not None or not _sum(facts)
 
 
 def _total(results: Body, facts: dict[str, Any]) -> Any:

@@ -43,6 +43,9 @@ class Made:
     def __init__(self, made: tuple[Tree, dict[str, Any], dict[str, Any], list[bytes]], gap: int) -> None:
         self.event, self.body, self.facts, self._parts = made
         self._gap = gap
+
+    def watch(self) -> None:
+        """From here on `changed` tells of changes."""
         self._before = [*self.body.values(), *self.body["results"].values()]
 
     def changed(self) -> bool:

@@ -88,7 +88,7 @@ def test_any_coded_field_of_any_place_may_change_its_list(folder: Path, monkeypa
 
 
 def _forget() -> None:
-    for remembered in (rules_lists._fields, rules_lists._codes):  # noqa: SLF001  their caches hold the real editions
+    for remembered in (rules_lists.changing_fields, rules_lists._codes):  # noqa: SLF001  their caches hold the real editions
         remembered.cache_clear()
 
 
