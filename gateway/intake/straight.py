@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any, Final
 from unicodedata import is_normalized
 
+from gateway.intake.functions_dates import usual_instant
 from gateway.intake.makers import Found, Maker, Test, Tree
 from gateway.national.writer import LENGTH, MISFITS, field_bytes
 
@@ -231,6 +232,16 @@ def digits_test(column: Column, width: int) -> Callable[[str], object] | None:
         if column.maker({path: text}, {}, found) != text or found:
             return None
     return re.compile(f"[0-9]{{{width}}}").fullmatch
+
+
+def reads_usual_instants(column: Column) -> bool:
+    """Whether the maker reads usual instants as `usual_instant` does."""
+    (path,) = column.inputs
+    for text in ("2026-05-27T15:00:09+07:00", "1999-12-31T23:59:59+07:00", "2024-02-29T00:00:00+07:00"):
+        found: Found = []
+        if column.maker({path: text}, {}, found) != usual_instant(text) or found:
+            return False
+    return True
 
 
 def check_texts(texts: list[str]) -> None:

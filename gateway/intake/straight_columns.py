@@ -26,6 +26,7 @@ PERSONAL = frozenset({
 DIRECT = frozenset({"pupil_code", "citizen_id", "transcript_id", "occurred_at"})
 WIDTHS = {"pupil_code": 10, "citizen_id": 12}
 GAP = "transcript_id"
+MOMENT = "occurred_at"
 NUMBERS = ("absences_", "promoted", "grade_", "weight_", "height_", "disability_", "periodic_test_")
 """What vendors like to send as numbers, also as one of a group."""
 _GROUPS = {

@@ -14,10 +14,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.intake.compile import Compiled, ListedRows
+from gateway.intake.functions_dates import usual_instant
 from gateway.intake.language import Definition
 from gateway.intake.makers import FixedRow, Section, Test, getter
-from gateway.intake.straight import Column, Memo, NotPlain, Straight, check_texts, digits_test, value_of
-from gateway.intake.straight_columns import DIRECT, GAP, NUMBERS, WIDTHS, CannotBeStraight, Group, Layout, Segment
+from gateway.intake.straight import (
+    Column,
+    Memo,
+    NotPlain,
+    Straight,
+    check_texts,
+    digits_test,
+    reads_usual_instants,
+    value_of,
+)
+from gateway.intake.straight_columns import (
+    DIRECT,
+    GAP,
+    MOMENT,
+    NUMBERS,
+    WIDTHS,
+    CannotBeStraight,
+    Group,
+    Layout,
+    Segment,
+)
 from gateway.national import codec
 from gateway.national.schema import Level
 from gateway.national.writer import EMPTY, END, LENGTH, NULL, SOME, VALUE
@@ -264,26 +284,28 @@ class _Writer:
         self.globals[f"D{number}"] = lambda item, root, column=column: value_of(column, item, root)
         value = scope.values[column.name] = f"v{number}"
         call = f"D{number}({scope.item}, root)"
-        test = self._digits(column)
-        if test is not None:
-            source = self._input(scope, column.inputs[0])
-            self.globals[f"M{number}"] = test
-            usual = f"{source}.__class__ is str and M{number}({source})"
-            self.lines.append(f"{pad}{value} = {source} if {usual} else {call}")
-        else:
-            self.lines.append(f"{pad}{value} = {call}")
+        usual = self._usual(scope, column, number)
+        self.lines.append(f"{pad}{value} = {usual}{call}")
         if column.name == GAP:
             self.gap = len(self.parts)
             parts.append("EMPTY")
         elif column.kind is not None:
             self._encoded(pad, column, value, parts)
 
-    def _digits(self, column: Column) -> Any:
-        """The test for what needs no look by the maker: a usual number of so many digits."""
-        width = WIDTHS.get(column.name)
-        if width is None or len(column.inputs) != 1 or any(sign in column.inputs[0] for sign in ".[$^"):
-            return None
-        return digits_test(column, width)
+    def _usual(self, scope: _Scope, column: Column, number: int) -> str:
+        """What needs no look by the maker, up to the word else: so many digits, or a usual instant."""
+        if len(column.inputs) != 1 or any(sign in column.inputs[0] for sign in ".[$^"):
+            return ""
+        name, width = f"M{number}", WIDTHS.get(column.name)
+        if width is not None and (test := digits_test(column, width)) is not None:
+            source = self._input(scope, column.inputs[0])
+            self.globals[name] = test
+            return f"{source} if {source}.__class__ is str and {name}({source}) else "
+        if column.name == MOMENT and reads_usual_instants(column):
+            source = self._input(scope, column.inputs[0])
+            self.globals[name] = usual_instant
+            return f"u if {source}.__class__ is str and (u := {name}({source})) is not None else "
+        return ""
 
     def _encoded(self, pad: str, column: Column, value: str, parts: list[str]) -> None:
         """A text that may be None."""
