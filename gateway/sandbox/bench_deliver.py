@@ -7,7 +7,7 @@ Full-width secondary records; every pupil another one, so that lanes never wait 
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import yaml
 
 from gateway.edges.connector_files import load_connectors
 from gateway.edges.kafka import Output, PlainProducer
-from gateway.edges.keys import load_keys
+from gateway.edges.keys import Keys, load_keys
 from gateway.identity.verdicts import Confirmed
 from gateway.record import NATIONAL_TOPIC, vendor_topic
 from gateway.sandbox.bench import (
@@ -52,7 +52,7 @@ def bench_deliver(records: int, make_workers: MakeWorkers) -> list[Figure]:
     """Both variants, the batches first."""
 
     async def measure(stand: Stand) -> list[Figure]:
-        async with _sink() as url:
+        async with sink() as url:
             return [
                 await _variant(_Run(stand, variant, url, number * records, records), make_workers)
                 for number, variant in enumerate(VARIANTS)
@@ -80,18 +80,23 @@ class _Run:
     def outputs(self) -> Iterator[Output]:
         """Records as identity would publish them, a pupil each."""
         config = self.stand.config
-        connector = load_connectors(Path(config.connectors.path), [CONNECTOR])[CONNECTOR]
-        keys = load_keys(Path(config.keys_file))
-        envelope = Envelope(keys.lane_token, config.slots)
-        topic = vendor_topic(connector.vendor, "records")
-        for number in range(self.first, self.first + self.records):
-            pupil = synthetic_pupil(Random(number), level="secondary", number=number)
-            record = _Consumed(topic, number, vnedu_message([vnedu_row(pupil, version=1)]))
-            (mapped,) = outputs_of(connector, record, envelope, at_ms=PUBLISHED_MS)
-            item = identity_records.read(mapped.value, number, keys.claim)
-            if item is None:
-                raise AssertionError
-            yield identity_records.national(item, 1, Confirmed(pupil.citizen_id), mapped.partition)
+        numbers = range(self.first, self.first + self.records)
+        return national_outputs(Path(config.connectors.path), load_keys(Path(config.keys_file)), config.slots, numbers)
+
+
+def national_outputs(connectors: Path, keys: Keys, slots: int, numbers: Iterable[int]) -> Iterator[Output]:
+    """Full-width records as identity would publish them, one for each of *numbers*, a pupil each."""
+    connector = load_connectors(connectors, [CONNECTOR])[CONNECTOR]
+    envelope = Envelope(keys.lane_token, slots)
+    topic = vendor_topic(connector.vendor, "records")
+    for number in numbers:
+        pupil = synthetic_pupil(Random(number), level="secondary", number=number)
+        record = _Consumed(topic, number, vnedu_message([vnedu_row(pupil, version=1)]))
+        (mapped,) = outputs_of(connector, record, envelope, at_ms=PUBLISHED_MS)
+        item = identity_records.read(mapped.value, number, keys.claim)
+        if item is None:
+            raise AssertionError
+        yield identity_records.national(item, 1, Confirmed(pupil.citizen_id), mapped.partition)
 
 
 @dataclass(slots=True)
@@ -108,7 +113,8 @@ class _Consumed:
 
 
 @asynccontextmanager
-async def _sink() -> AsyncIterator[str]:
+async def sink() -> AsyncIterator[str]:
+    """A target that accepts at once, in a process of its own; its address."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway.sandbox.sink"),
         cwd=PACKAGE_ROOT,
