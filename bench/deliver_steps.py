@@ -78,7 +78,9 @@ class Run:
     """One variant over a backlog, step by step."""
 
     def __init__(self, contract: ImmediateContract, url: str, owned: DeliveryLedger) -> None:
-        settings = Settings(Backoff(0.5, 60), batch_records=contract.batch.records, batch_age_s=0.0)
+        settings = Settings(
+            Backoff(0.5, 60), batch_records=contract.batch.records, batch_age_s=0.0, concurrency=contract.concurrency
+        )
         self.machine = Machine(settings, lambda: 0.5)
         self.target = open_immediate(contract, url, {"token": "t"})
         self.ledger = owned

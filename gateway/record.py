@@ -174,7 +174,9 @@ def receipt_partition(event: str, partitions: int) -> int:
 def idempotency_key(target: str, record: str, version: int, content_hash: str) -> str:
     """The same content for the same target has the same key, whatever offset or payload carries it (design rule 4)."""
     text = f"{target}|{record}|{version}|{content_hash}"
-    return str(uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4))
+    digits = hashlib.sha256(text.encode()).hexdigest()
+    variant = _VARIANT[digits[16]]  # with the 4 before it the form of a random UUID (RFC 9562, 5.4)
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def vendor_topic(vendor: str, kind: str) -> str:

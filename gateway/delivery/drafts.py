@@ -5,12 +5,14 @@ head of a lane in doubt.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from msgspec import structs
 
 from gateway.delivery.effects import Arm, CloseOrder, CreatePacket, MarkPacket, Park, Revoke, Settle, Tried, Write
 from gateway.delivery.lanes import Lane, Open
-from gateway.delivery.values import BEHIND, KILLER, REVOKED, Reason
+from gateway.delivery.values import BEHIND, KILLER, REVOKED, Known, Reason
 from gateway.record import Op, State
 
 MOST_TRIED: Final = 20
@@ -31,12 +33,14 @@ class Drafts:
         entry = open_.entry
         known = lane.knows(entry.record_id)
         doubt = state is State.DISCARDED and open_.doubt
-        known = replace(known, finals=known.finals | {entry.version})
-        if state is State.ACCEPTED:
-            known = replace(known, held=max(known.held, entry.version), held_op=op)
-        if doubt:
-            known = replace(known, maybe=max(known.maybe, entry.version))
-        lane.known[entry.record_id] = known
+        accepted = state is State.ACCEPTED
+        lane.known[entry.record_id] = Known(
+            known.finals | {entry.version},
+            max(known.held, entry.version) if accepted else known.held,
+            op if accepted else known.held_op,
+            max(known.maybe, entry.version) if doubt else known.maybe,
+            known.revoked,
+        )
         row = open_.row or open_.parking
         self.current.settles.append(
             Settle(entry, state, op, open_.seq + 1, open_.attempts, row, doubt, packet, open_.reply)
@@ -59,7 +63,7 @@ class Drafts:
     def revoke(self, lane: Lane, open_: Open, revokes: int) -> None:
         """The version in force is gone and *open_* is to take its place: a row says so until it has."""
         known = lane.knows(open_.entry.record_id)
-        lane.known[open_.entry.record_id] = replace(known, revoked=max(known.revoked, revokes))
+        lane.known[open_.entry.record_id] = structs.replace(known, revoked=max(known.revoked, revokes))
         self.current.revokes.append(Revoke(open_.entry, revokes))
         open_.seq += 1
         open_.parking = True

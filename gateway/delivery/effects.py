@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from gateway.delivery.values import Entry, Member, Reason
 from gateway.record import Op, State
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(msgspec.Struct, frozen=True):
     """A record reached an end state; *row* says that a parked row of it must be closed."""
 
     entry: Entry
@@ -109,12 +110,16 @@ class Write:
     alarm: str | None = None
 
     def __bool__(self) -> bool:
-        rows = self.settles or self.parks or self.revokes or self.tried or self.arms or self.orders or self.packets
-        return bool(rows) or self.horizon is not None or self.alarm is not None
+        return bool(self.settles) or not self.only_settles
+
+    @property
+    def only_settles(self) -> bool:
+        """Whether there is nothing in it but end states."""
+        rows = self.parks or self.revokes or self.tried or self.arms or self.orders or self.packets
+        return not rows and self.horizon is None and self.alarm is None
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(msgspec.Struct, frozen=True):
     """A record on its way and what the target is asked for."""
 
     entry: Entry

@@ -1,11 +1,14 @@
 """What the delivery machine is told of a record, and how its settings are called.
 
-An `Entry` is made from a record's headers alone: nothing is decoded before it is sent (design section 1).
+An `Entry` is made from a record's headers alone: nothing is decoded before it is sent (design section 1).  What is made
+for every record is a msgspec struct, a fifth of the cost of a frozen dataclass.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from gateway.delivery.retry import Backoff
 from gateway.record import Op
@@ -21,8 +24,7 @@ REFUSES_ALL: Final = "TG-07"
 TOO_LARGE: Final = "TOO-LARGE"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One version of one record in the unified stream, as its headers tell it."""
 
     offset: int
@@ -37,8 +39,7 @@ class Entry:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What the ledger says of a record at this target.
 
     *finals* are its versions in an end state, *held* the highest accepted one (0: none) and *held_op* what that asked

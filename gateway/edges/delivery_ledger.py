@@ -20,11 +20,13 @@ from gateway.delivery.effects import CreatePacket, MarkPacket, Write
 from gateway.delivery.events import Ordered, Started
 from gateway.delivery.values import Known, Member, OpenPacket, ParkedRow
 from gateway.edges import delivery_sql as sql
+from gateway.edges import pg_arrays as arrays
 from gateway.edges.delivery_rows import (
     MemberRow,
     Origin,
     columns,
     known_of,
+    merged,
     opened,
     park_columns,
     parked_row,
@@ -183,7 +185,8 @@ class DeliveryLedger:
     async def _known(self, connection: Connection, records: Sequence[tuple[int, str]]) -> dict[str, Known]:
         if not records:
             return {}
-        asked = ([year for year, _ in records], [name for _, name in records], self._target, FINALS)
+        years, names = arrays.numbers(year for year, _ in records), arrays.uuids(name for _, name in records)
+        asked = (years, names, self._target, FINALS)
         rows = await (await connection.execute(sql.KNOWN, asked)).fetchall()
         return known_of(rows)
 
@@ -201,11 +204,10 @@ class DeliveryLedger:
         """Commit *flush* as one transaction; raises LostSlot when the slot has another owner."""
         async with self._pool.connection() as connection, connection.transaction():
             await self._fence(connection)
-            for write in flush.writes:
+            for write in merged(flush.writes):
                 await self._one(connection, write, flush)
             if flush.receipts:
-                given = columns([(row.vendor, row.event_id, row.payload) for row in flush.receipts])
-                await connection.execute(sql.ADD_OUTBOX, (self._target, self._slot, *given))
+                await connection.execute(sql.ADD_OUTBOX, (self._target, self._slot, *_outbox_columns(flush.receipts)))
 
     async def _one(self, connection: Connection, write: Write, flush: Flush) -> None:
         mine = (self._target, self._slot)
@@ -217,8 +219,7 @@ class DeliveryLedger:
             await connection.execute(sql.PARK, (*mine, *given))
         await self._steps(connection, write)
         if write.settles:
-            given = columns([settle_columns(settle) for settle in write.settles])
-            await connection.execute(sql.SETTLE, (*mine, self.epoch, *given, FINALS))
+            await connection.execute(sql.SETTLE, (*mine, self.epoch, *settle_columns(write.settles), FINALS))
             ended = [(s.entry.offset, str(s.state), s.seq) for s in write.settles if s.row]
             if ended:
                 await connection.execute(sql.CLOSE_ROWS, (*columns(ended), *mine))
@@ -297,3 +298,11 @@ class DeliveryLedger:
         """Kafka has acknowledged these."""
         async with self._pool.connection() as connection:
             await connection.execute(sql.PUBLISHED, columns([one.row for one in sent]))
+
+
+def _outbox_columns(receipts: Sequence[ReceiptRow]) -> tuple[str, str, str]:
+    return (
+        arrays.texts([row.vendor for row in receipts]),
+        arrays.uuids(row.event_id for row in receipts),
+        arrays.hexes(row.payload.hex() for row in receipts),
+    )

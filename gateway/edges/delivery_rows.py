@@ -1,12 +1,13 @@
 """How delivery's values stand in the rows of the ledger, and come out of them again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from gateway.delivery.effects import Park, Settle
+from gateway.delivery.effects import Park, Settle, Write
 from gateway.delivery.values import Entry, Known, Member, ParkedRow, Reason, Sent
+from gateway.edges import pg_arrays as arrays
 from gateway.errors import catalogue
 from gateway.record import Op, State, lane_signed, lane_unsigned
 
@@ -108,26 +109,45 @@ def opened(member: MemberRow) -> Member:
     return Member(entry, member.seq, member.revokes)
 
 
-def settle_columns(settle: Settle) -> tuple[Any, ...]:
-    """One row of SETTLE."""
-    entry = settle.entry
+def settle_columns(settles: Sequence[Settle]) -> tuple[str, ...]:
+    """The columns of SETTLE, one array each."""
+    entries = [settle.entry for settle in settles]
     return (
-        entry.school_year,
-        entry.record_id,
-        entry.version,
-        lane_signed(entry.lane),
-        entry.offset,
-        entry.event_id,
-        entry.vendor,
-        bytes.fromhex(entry.content_hash),
-        str(settle.op),
-        str(settle.state),
-        settle.packet,
-        settle.doubt,
-        settle.attempts,
-        settle.seq,
-        settle.reply,
+        arrays.numbers(entry.school_year for entry in entries),
+        arrays.uuids(entry.record_id for entry in entries),
+        arrays.numbers(entry.version for entry in entries),
+        arrays.numbers(lane_signed(entry.lane) for entry in entries),
+        arrays.numbers(entry.offset for entry in entries),
+        arrays.uuids(entry.event_id for entry in entries),
+        arrays.texts([entry.vendor for entry in entries]),
+        arrays.hexes(entry.content_hash for entry in entries),
+        arrays.texts([settle.op.value for settle in settles]),
+        arrays.texts([settle.state.value for settle in settles]),
+        arrays.uuids(settle.packet for settle in settles),
+        arrays.booleans(settle.doubt for settle in settles),
+        arrays.numbers(settle.attempts for settle in settles),
+        arrays.numbers(settle.seq for settle in settles),
+        arrays.texts([settle.reply for settle in settles]),
     )
+
+
+def merged(writes: Sequence[Write]) -> Iterator[Write]:
+    """The writes in their order, with those that only settle records put together as long as no record comes again."""
+    settles: list[Settle] = []
+    seen: set[tuple[str, int]] = set()
+    for write in writes:
+        names = {(settle.entry.record_id, settle.entry.version) for settle in write.settles}
+        if not write.only_settles or not seen.isdisjoint(names):
+            if settles:
+                yield Write(write.ticket, settles)
+            settles, seen = [], set()
+        if not write.only_settles:
+            yield write
+        else:
+            settles += write.settles
+            seen |= names
+    if settles:
+        yield Write(writes[-1].ticket, settles)
 
 
 def _sent(park: Park) -> Sent:

@@ -50,6 +50,10 @@ class HttpImmediate:
     def __init__(self, contract: ImmediateContract, door: Door) -> None:
         self.contract = contract
         self._door = door
+        self._plain = {result: outcome_of(contract, result, []) for result in contract.results}
+        names = (contract.wire.record_id, contract.wire.version, contract.wire.event)
+        self._is_dressed = all(name in payload.ENVELOPE for name in names)
+        self._key_name = b",%b:" % msgspec.json.encode(contract.wire.key)
 
     async def send(self, batch: Sequence[Send]) -> BatchAnswer:
         """Send *batch* in one request; see `ImmediateTarget`."""
@@ -66,12 +70,13 @@ class HttpImmediate:
         if rows is None:
             return BatchAnswer({}, whole=Ambiguous("unreadable"))
         said = {named: row for row in rows if (named := _named(row, wire.answer_id, wire.answer_version)) is not None}
-        return BatchAnswer(
-            {(send.record_id, send.version): self._outcome(said.get((send.record_id, send.version))) for send in batch}
-        )
+        names = [(send.record_id, send.version) for send in batch]
+        return BatchAnswer({name: self._outcome(said.get(name)) for name in names})
 
     def _dressed(self, send: Send) -> bytes:
         """The payload with its key, and with those names of the envelope that the contract writes otherwise."""
+        if self._is_dressed:
+            return b"%b%b%b}" % (send.payload[:-1], self._key_name, msgspec.json.encode(send.key))
         wire = self.contract.wire
         envelope = {wire.record_id: send.record_id, wire.version: send.version, wire.event: wire.events.word(send.op)}
         more = {name: value for name, value in envelope.items() if name not in payload.ENVELOPE} | {wire.key: send.key}
@@ -80,11 +85,12 @@ class HttpImmediate:
     def _outcome(self, row: Json | None) -> Outcome:
         if row is None:
             return Ambiguous("missing")
-        code = row.get(self.contract.wire.answer_code) or ""
+        code, result = row.get(self.contract.wire.answer_code) or "", row.get(self.contract.wire.answer_result)
         if not isinstance(code, str):
             return Ambiguous("unreadable")
-        outcome = outcome_of(self.contract, row.get(self.contract.wire.answer_result), [code] if code else [])
-        return outcome or Ambiguous("pending")
+        if code or not isinstance(result, str):
+            return outcome_of(self.contract, result, [code] if code else []) or Ambiguous("pending")
+        return self._plain.get(result) or outcome_of(self.contract, result, []) or Ambiguous("pending")
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -14,12 +14,13 @@ all values, and one look at it finds what JSON would have to escape.
 
 from __future__ import annotations
 
-import hashlib
 import json
+from binascii import hexlify
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -138,7 +139,7 @@ def _name(names: dict[bytes, bytes]) -> Callable[[tuple[bytes, bytes]], bytes]:
 
 
 def _row_key(row_id: bytes) -> bytes:
-    return hashlib.sha256(row_id).hexdigest()[:32].encode()
+    return hexlify(sha256(row_id).digest()[:16])
 
 
 # --- generation -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
@@ -18,7 +17,7 @@ from gateway.delivery.effects import Park, Settle
 from gateway.delivery.values import UNDECODABLE, Entry
 from gateway.edges.delivery_ledger import ReceiptRow
 from gateway.edges.delivery_rows import Origin
-from gateway.edges.kafka import Output, header
+from gateway.edges.kafka import Output
 from gateway.edges.kafka_types import Record
 from gateway.errors import Problem, receipt_problem
 from gateway.national import codec, payload, transcode
@@ -45,9 +44,24 @@ MOST_PROBLEMS: Final = 100
 """Of one receipt; a target may name thousands, and a receipt must fit into a Kafka message."""
 MOST_VERSIONS: Final = 2**31 - 1
 MOST_YEARS: Final = 2**15 - 1
-_LANE: Final = re.compile(r"[0-9a-f]{16}")
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
-_SOURCE: Final = re.compile(rf"{SOURCE_PREFIX}[A-Za-z0-9._-]{{1,200}}")
+_NEEDED: Final = (H_RECORD_ID, H_EVENT_ID, H_VERSION, H_OP, H_LANE, H_CONTENT_HASH, H_SOURCE, H_SCHOOL_YEAR)
+_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_OPS: Final = {str(op): op for op in Op}
+_SHAPE: Final = re.compile(
+    "\n".join(
+        (
+            f"({_UUID})",
+            f"({_UUID})",
+            "([0-9]{1,10})",
+            f"({'|'.join(_OPS)})",
+            "([0-9a-f]{16})",
+            "([0-9a-f]{64})",
+            f"{SOURCE_PREFIX}([A-Za-z0-9._-]{{1,200}})",
+            "([0-9]{4})(?:-[0-9]{4})?",
+        )
+    )
+)
+"""The needed headers as identity writes them, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +73,22 @@ class Foreign:
 
 
 def entry_of(record: Record) -> Entry | Foreign:
-    """The entry of *record*, as far as the ledger could keep it."""
+    """The entry of *record*, as far as the ledger could keep it: all that is needed in one look at its headers."""
+    found = dict(reversed(record.headers))  # the first of a name
     try:
-        return Entry(
-            offset=record.offset,
-            record_id=str(UUID(header(record, H_RECORD_ID))),
-            event_id=str(UUID(header(record, H_EVENT_ID))),
-            version=_within(int(header(record, H_VERSION)), MOST_VERSIONS),
-            op=Op(header(record, H_OP)),
-            lane=int(_shaped(_LANE, header(record, H_LANE)), 16),
-            content_hash=_shaped(_HASH, header(record, H_CONTENT_HASH)),
-            vendor=_shaped(_SOURCE, header(record, H_SOURCE)).removeprefix(SOURCE_PREFIX),
-            school_year=_within(int(header(record, H_SCHOOL_YEAR)[:4]), MOST_YEARS),
-            size=len(record.value or b""),
-        )
-    except ValueError:
+        said = _SHAPE.fullmatch("\n".join([str(found[name] or b"", "utf-8") for name in _NEEDED]))
+    except (KeyError, UnicodeDecodeError):
         return _foreign(record)
-
-
-def _within(number: int, most: int) -> int:
-    if not 1 <= number <= most:
-        message = "out of range"
-        raise ValueError(message)
-    return number
-
-
-def _shaped(shape: re.Pattern[str], text: str) -> str:
-    if not shape.fullmatch(text):
-        message = "not of its shape"
-        raise ValueError(message)
-    return text
+    if said is None:
+        return _foreign(record)
+    record_id, event_id, version, op, lane, content_hash, vendor, year = said.groups()
+    number, school_year = int(version), int(year)
+    if not (1 <= number <= MOST_VERSIONS and 1 <= school_year <= MOST_YEARS):
+        return _foreign(record)
+    size = len(record.value or b"")
+    return Entry(
+        record.offset, record_id, event_id, number, _OPS[op], int(lane, 16), content_hash, vendor, school_year, size
+    )
 
 
 def _foreign(record: Record) -> Foreign:

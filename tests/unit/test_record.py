@@ -1,7 +1,9 @@
 """Identities are deterministic, and the record id is the one the glossary prints."""
 
+import hashlib
 import re
 import unicodedata
+import uuid
 from pathlib import Path
 
 from hypothesis import given
@@ -58,6 +60,13 @@ def test_every_item_of_a_message_is_an_event_of_its_own() -> None:
     assert event_id(position, 0) == event_id(Position("vendor.a.records", 3, 42), 0)
     assert event_id(position, 0) != event_id(position, 1)
     assert 0 <= receipt_partition(event_id(position, 0), 4) < 4
+
+
+def test_the_idempotency_key_is_a_uuid_of_the_random_form() -> None:
+    for version in range(1, 99):
+        digest = hashlib.sha256(f"sector|r|{version}|abc".encode()).digest()
+
+        assert idempotency_key("sector", "r", version, "abc") == str(uuid.UUID(bytes=digest[:16], version=4))
 
 
 def test_the_idempotency_key_follows_content_and_version_only() -> None:
