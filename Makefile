@@ -37,7 +37,7 @@ check: $(READY) ## lint, types, layers, connectors, schema
 bench: $(READY) ## figures: ARGS="intake" or "e2e", --json
 	$(HOCBA) bench $(or $(ARGS),e2e)
 
-proof: $(READY) ## the repeated-kill proofs in full (an hour)
+proof: $(READY) ## kills, pauses, outages, rebalances and back-loads in full (two hours); ARGS="-k outage" picks one
 	HOCBA_PROOF=full $(VENV)/bin/python -m pytest -m proof -p no:randomly -s --timeout 7200 $(ARGS)
 
 lock: ## rewrite requirements.lock after a change of pyproject.toml

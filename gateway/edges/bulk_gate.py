@@ -1,64 +1,85 @@
-"""When bulk loads may enter: only while the slowest target is close behind the unified stream.
+"""When bulk loads may enter, and how much: what the readers of the unified stream take up in a second (intake/bulk.py).
 
-A back-load admitted without a gate lies in front of everybody's live events in national.records.  The broker knows
-how close the targets are: each delivery group's committed offset against the offset of *CLOSE_S* ago.
+A back-load admitted without a gate lies in front of everybody's live events in national.records.  The broker knows how
+far each reader is: its group's committed offsets against the ends of its topic.
 """
 
 import asyncio
+from collections import Counter
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from gateway.config import Config
-from gateway.edges.clock import now_ms
+from gateway.edges.clock import monotonic_s
 from gateway.edges.kafka import make_consumer
+from gateway.edges.kafka_start import hold_while_away
 from gateway.edges.kafka_types import Consumer, TopicPartition
 from gateway.edges.telemetry import logger
-from gateway.record import NATIONAL_TOPIC
+from gateway.intake.bulk import Pace, Reader
+from gateway.record import MAPPED_TOPIC, NATIONAL_TOPIC
 
-CLOSE_S: Final = 60
-LOOK_EVERY_S: Final = 2.0
+LOOK_S: Final = 0.25
+REST_S: Final = 2.0
+"""Between looks while nothing is admitted anyway."""
 
 log = logger(__name__)
 
 
 class BulkGate:
-    """Closed until every target is seen to be close; closed again whenever that cannot be told."""
+    """Closed until every reader is seen to be close; closed again whenever that cannot be told."""
 
     def __init__(self, config: Config) -> None:
-        self.open = False
         self._config = config
-        self._groups = [f"{config.kafka.group_prefix}.deliver.{target}" for target in config.targets]
+        prefix = config.kafka.group_prefix
+        self._readers = {f"{prefix}.identity": MAPPED_TOPIC}
+        self._readers |= {f"{prefix}.deliver.{target}": NATIONAL_TOPIC for target in config.targets}
+        self._pace = Pace(first=2 * config.slots)
+        self._left: Counter[int] = Counter()
+        self._used = False
+
+    def allowance(self, slot: int) -> int:
+        """Records that *slot* may still admit; 0: none, the gate is closed for it."""
+        return max(0, self._left[slot])
+
+    def spend(self, slot: int, records: int) -> None:
+        """*slot* has admitted so many; what a message held beyond the allowance is a debt."""
+        self._left[slot] -= records
+        self._used = True
 
     async def watch(self) -> None:
-        """Look every two seconds; an unreachable broker closes the gate."""
+        """Look for ever; an unreachable broker closes the gate."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._config.kafka.bootstrap_servers)
         consumer = make_consumer(self._config.kafka)
-        await admin.start()
-        await consumer.start()
         try:
+            await hold_while_away(admin.start, "bulk gate")
+            await hold_while_away(consumer.start, "bulk gate")
             while True:
                 try:
-                    self.open = await self._close(admin, consumer)
+                    self._share(self._pace.allowed(monotonic_s(), await self._look(admin, consumer)))
                 except KafkaError as error:
-                    self.open = False
+                    self._share(0)
                     log.warning("bulk gate closed, broker unavailable", error=type(error).__name__)
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(LOOK_S if self._used else REST_S)
+                self._used = False
         finally:
             await consumer.stop()
             await admin.close()
 
-    async def _close(self, admin: AIOKafkaAdminClient, consumer: Consumer) -> bool:
-        partitions = [TopicPartition(NATIONAL_TOPIC, slot) for slot in range(self._config.slots)]
-        since = now_ms() - CLOSE_S * 1000
-        then = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
-        ends = await consumer.end_offsets(partitions)
-        for group in self._groups:
+    def _share(self, allowed: int) -> None:
+        """Each slot of the installation may admit its share; its debt is paid from it, what it left over is gone."""
+        share = -(-allowed // self._config.slots)
+        for slot in range(self._config.slots):
+            self._left[slot] = min(0, self._left[slot]) + share
+
+    async def _look(self, admin: AIOKafkaAdminClient, consumer: Consumer) -> dict[str, Reader]:
+        seen: dict[str, Reader] = {}
+        for group, topic in self._readers.items():
+            partitions = [TopicPartition(topic, slot) for slot in range(self._config.slots)]
             committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
-            for partition in partitions:
-                newer = then.get(partition)
-                due = newer.offset if newer is not None else ends[partition]
-                if due > 0 and (partition not in committed or committed[partition].offset < due):
-                    return False
-        return True
+            ends = await consumer.end_offsets(partitions)
+            passed = {p: max(0, committed[p].offset) if p in committed else 0 for p in partitions}
+            before = sum(max(0, ends[partition] - passed[partition]) for partition in partitions)
+            seen[group] = Reader(sum(passed.values()), before)
+        return seen

@@ -295,8 +295,9 @@ class DeliveryLedger:
         return [Unpublished((row[0], row[1]), ReceiptRow(row[2], str(row[3]), bytes(row[4]))) for row in rows]
 
     async def published(self, sent: Sequence[Unpublished]) -> None:
-        """Kafka has acknowledged these."""
-        async with self._pool.connection() as connection:
+        """Kafka has acknowledged these; raises LostSlot."""
+        async with self._pool.connection() as connection, connection.transaction():
+            await self._fence(connection)
             await connection.execute(sql.PUBLISHED, columns([one.row for one in sent]))
 
 

@@ -254,6 +254,7 @@ class SlotGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
             await self._run_slot(slot)
         except asyncio.CancelledError:
             if not slot.revoked.is_set():
+                self._end_with(RuntimeError(f"the loop of slot {slot.number} was cancelled by nobody"))
                 raise
         except BaseException as error:  # aiokafka would swallow it
             self._end_with(error)

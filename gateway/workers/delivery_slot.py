@@ -149,6 +149,7 @@ class DeliverySlot:
         self._commit_to = -1
         self._committed = -1
         self._drained = False
+        self._ending = False
         self._receipts = Receipts(parts.target)
 
     async def run(self) -> None:
@@ -201,6 +202,9 @@ class DeliverySlot:
         while not self._drained:
             event = await self._inbox.get()
             match event:
+                case _Failed(error=asyncio.CancelledError()):
+                    message = "a task of the slot was cancelled by nobody"
+                    raise RuntimeError(message)
                 case _Failed(error=error):
                     raise error
                 case _DrainOver():
@@ -287,11 +291,14 @@ class DeliverySlot:
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
+        """A task that was cancelled by nobody would leave its request under way for ever: it counts as an error."""
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None and not self._ending:
             self._inbox.put_nowait(_Failed(error))
 
     async def _end(self) -> None:
+        self._ending = True
         if self._timer is not None:
             self._timer.cancel()
         tasks = list(self._tasks)

@@ -29,8 +29,9 @@ from gateway.edges.vendor_schemas import VendorSchemas, vendor_schemas
 from gateway.errors import Problem
 from gateway.intake import Connector
 from gateway.intake.drift import Drift, write_report
+from gateway.intake.given import Given
 from gateway.intake.turns import shares
-from gateway.record import DRIFT_TOPIC
+from gateway.record import DRIFT_TOPIC, MAPPED_TOPIC
 from gateway.workers.intake_given import Preparation, start_verifier, within
 from gateway.workers.intake_outputs import Envelope, outputs_of, refused_whole
 from gateway.workers.intake_schemas import HOLD_S, WriterSchemas, with_schemas
@@ -129,6 +130,7 @@ class IntakeSlot:
         self._live = {f"vendor.{v}.records": c.weight for v, c in preparation.connectors.items()}
         self._bulk = {f"vendor.{v}.bulk": c.weight for v, c in preparation.connectors.items()}
         self._turn = 0
+        self._records_a_message = 1
         self._drift = Drift()
         self._carried: Sequence[Record] = ()
         """Read, and left over from the last batch: to read them again would cost as much as to map them."""
@@ -152,18 +154,27 @@ class IntakeSlot:
             await self._producer.stop()
 
     async def _take_turns(self) -> list[Record]:
-        taken = await self._round(self._live, self._settings.batch_records)
-        if not taken and self._gate.open:
-            taken = await self._round(self._bulk, self._settings.batch_records)
+        """Live records first; behind them what the gate allows of bulk."""
+        most = self._settings.batch_records
+        taken = await self._round(self._live, most)
+        bulk = min(most - len(taken), self._bulk_messages())
+        if bulk > 0:
+            taken += await self._round(self._bulk, bulk)
         if taken:
             return taken
-        admitted = self._live.keys() | (self._bulk.keys() if self._gate.open else set())
+        bulk = self._bulk_messages()
+        admitted = self._live.keys() | (self._bulk.keys() if bulk else set())
         only = [p for p in self._slot.partitions if p.topic in admitted and not self._schemas.is_held(p)]
         if not only:
             await self._idle(IDLE_WAIT_MS / 1000)
             return []
-        fetched = await self._slot.fetch(max_records=self._settings.batch_records, timeout_ms=IDLE_WAIT_MS, only=only)
+        fetched = await self._slot.fetch(max_records=bulk or most, timeout_ms=IDLE_WAIT_MS, only=only)
         return [record for records in fetched.values() for record in records]
+
+    def _bulk_messages(self) -> int:
+        """Messages of bulk that may be taken now, by how many records the last ones held."""
+        allowance = self._gate.allowance(self._slot.number)
+        return max(1, allowance // self._records_a_message) if allowance else 0
 
     async def _round(self, weights: Mapping[str, int], capacity: int) -> list[Record]:
         taken: list[Record] = []
@@ -197,9 +208,7 @@ class IntakeSlot:
                 await asyncio.sleep(0)  # heartbeats of the group share this thread
                 sliced = monotonic_s()
             record_failpoint("intake.record", record.value)
-            connector = self._connectors[record.topic]
-            known = given[number]
-            outputs += outputs_of(connector, record, self._envelope, at_ms=now_ms(), given=known, drift=self._drift)
+            outputs += self._mapped(record, given[number])
             offsets[TopicPartition(record.topic, record.partition)] = record.offset + 1
         else:
             rest = [*ready.held, *rest]
@@ -212,6 +221,16 @@ class IntakeSlot:
             return rest
         await self._producer.transact(outputs, offsets=offsets, group_id=self._slot.group_id, stage=STAGE)
         return rest
+
+    def _mapped(self, record: Record, given: Given) -> list[Output]:
+        """What becomes of one message; of bulk, the gate is told what it has put into the stream."""
+        connector = self._connectors[record.topic]
+        made = outputs_of(connector, record, self._envelope, at_ms=now_ms(), given=given, drift=self._drift)
+        if record.topic in self._bulk:
+            records = sum(output.topic == MAPPED_TOPIC for output in made)
+            self._records_a_message = max(1, records)
+            self._gate.spend(self._slot.number, records)
+        return made
 
     async def _idle(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -5,12 +5,12 @@ The judge is the demo's: the vendors' own file against the simulators' own books
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
@@ -92,11 +92,20 @@ class Installation:
 
 @asynccontextmanager
 async def installation(
-    folder: Path, *, records: int, faults: str = "light", seed: int = 1, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    records: int,
+    faults: str = "light",
+    seed: int = 1,
+    environment: Mapping[str, str] | None = None,
+    registry: Sequence[dict[str, Any]] = (),
 ) -> AsyncIterator[Installation]:
-    """Start everything with embedded servers below *folder*; stop it in the other order."""
+    """Start everything with embedded servers below *folder*; stop it in the other order.
+
+    *registry* are entries of pupils beside those of the script.
+    """
     layout, script = Layout(folder), write_script(records, seed, SLOTS)
-    layout.pupils.write_bytes(msgspec.json.Encoder().encode_lines(script.registry))
+    layout.pupils.write_bytes(msgspec.json.Encoder().encode_lines([*script.registry, *registry]))
     async with AsyncExitStack() as stack:
         servers = stack.enter_context(embedded_servers())
         staging = Staging(folder, faults, seed, layout.pupils, script.refused)

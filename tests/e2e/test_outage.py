@@ -34,6 +34,8 @@ CONTRACT = {
     "concurrency": CONCURRENCY,
     "retry": {"base_s": 0.1, "cap_s": 2 if FULL else 0.4},
 }
+DELIVERY = {"lease_s": 10, "window_records": 2000 if FULL else 200}
+"""A window of fewer records than a slot has pupils: no version overtakes another while it waits."""
 PARKED = """
 INSERT INTO parked (stage, target, slot, topic_offset, lane, record_id, event_id, vendor, school_year, version,
                     content_hash, op, state, code, owner)
@@ -92,7 +94,9 @@ async def test_an_outage_holds_and_drains_without_a_storm_in_little_memory(tmp_p
     before = list(stream(BEFORE // VERSIONS, VERSIONS, slots=4, salt="before"))
     behind = list(stream(BEHIND // VERSIONS, VERSIONS, slots=4, salt="behind"))
     with embedded_servers() as servers:
-        async with delivery_site(servers, tmp_path, contracts={TARGET: CONTRACT}, delivery={"lease_s": 3}) as site:
+        async with delivery_site(
+            servers, tmp_path, contracts={TARGET: CONTRACT}, delivery=DELIVERY, session_ms=10_000
+        ) as site:
             run = Run(site)
             await run.begin()
             await site.publish(before)

@@ -5,7 +5,9 @@ rule out, the fault that a proof must find: ``no-lease`` sends whatever its leas
 whatever the epoch says; ``none`` is the worker as it is.
 """
 
+import asyncio
 import os
+import signal
 import socket
 import sys
 
@@ -40,7 +42,14 @@ def mutate(mutation: str) -> None:
             assert mutation == "none", mutation
 
 
+def tell_tasks(*_: object) -> None:
+    """On SIGUSR1: where every task of the loop stands, for a worker that does not move."""
+    for task in asyncio.all_tasks():
+        task.print_stack(limit=4)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGUSR1, tell_tasks)
     os.environ["PGAPPNAME"] = f"{socket.gethostname()}:{os.getpid()}"
     mutate(sys.argv[1])
     code = worker.main(sys.argv[2:])
