@@ -16,6 +16,7 @@ from gateway.intake.language_csv import CsvLayout
 from gateway.intake.makers import path_steps
 from gateway.intake.nodes import Faults, Node, candidates
 
+_NOTHING = "nothing is made when no condition holds: give it a default, or a last rule without when"
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -54,7 +55,7 @@ def check_total(faults: Faults, section: str, rules: Mapping[str, Rule], require
             continue
         ways = (rule, *rule.others)
         if ways[-1].when is not None and all(way.default is None for way in ways[-1:]):
-            faults.add(ways[-1].node, f"{section}.{name} is required, but nothing is made when no condition holds")
+            faults.add(ways[-1].node, f"{section}.{name} is required, but {_NOTHING}")
 
 
 def check_scales(definition: Definition, rule: Rule) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from gateway.intake import check
+from gateway.intake.functions import FUNCTIONS
 from gateway.intake.scaffold_match import FITS, Match, candidates, matches
 from gateway.intake.scaffold_sample import Leaf, Sample
 from gateway.intake.scaffold_subjects import Columns, RowList, columns, row_list
@@ -212,6 +213,9 @@ class _Scaffolder:
             self.assumed.append(f"{name} from {other.leaf.path}, like {_TIMES[name]}")
             via = self._functions(name, other.leaf)
             return f"{name}: {{from: {_text(other.leaf.path)}, via: {via}}}  # assumed: check it"
+        if name == "grade_code" and (named := self.found.get("class_name")) is not None and _begin_with_grades(named):
+            self.assumed.append(f"grade_code from {named.leaf.path}: the grade a class name begins with")
+            return f"grade_code: {{from: {_text(named.leaf.path)}, via: [grade_of_class]}}  # assumed: check it"
         if (constant := self._constant(name)) is not None:
             self.assumed.append(f"{name}: {constant}")
             return f"{name}: {{value: {_quoted(constant)}}}  # assumed: no input looks like it"
@@ -382,6 +386,11 @@ def _encoding(sample: Sample) -> str:
 
 
 _MARKS = frozenset({"mark_term1", "mark_term2", "mark_year", "achievement_level", "periodic_test_mark"})
+
+
+def _begin_with_grades(match: Match) -> bool:
+    read = FUNCTIONS["grade_of_class"].factory()
+    return bool(match.leaf.values) and all(isinstance(read(value), str) for value in match.leaf.values)
 
 
 def _grades(sample: Sample) -> list[int]:

@@ -85,14 +85,20 @@ def _score(field: str, wanted: Mapping[str, int], leaf: Leaf) -> float:
 
 
 def forms(leaf: Leaf) -> list[str]:
-    """The names a path can go by: its last part, its last two parts joined, and so on."""
-    parts = leaf.parts
-    return [plain("".join(parts[-count:])) for count in range(1, len(parts) + 1)]
+    """The names a path can go by: its last part, that before the one above it, its last two parts joined, and so on."""
+    parts, named = leaf.parts, _joined(leaf)
+    above = parts[-2] if len(parts) > 1 else leaf.above
+    turned = plain(f"{parts[-1]}{above}") if above else ""  # truong.ten: in Vietnamese the word for it comes first
+    return [*named[:1], *([turned] if turned else []), *named[1:]]
+
+
+def _joined(leaf: Leaf) -> list[str]:
+    return [plain("".join(leaf.parts[-count:])) for count in range(1, len(leaf.parts) + 1)]
 
 
 def _likeness(leaf: Leaf, known: Sequence[str]) -> float:
     """How near the nearest of *known* is, 0…1; a name with other digits (hk1, hk2) is another name."""
-    pairs = ((form, name) for form in forms(leaf)[:2] for name in known if len(name) > 3)
+    pairs = ((form, name) for form in _joined(leaf)[:2] for name in known if len(name) > 3)
     near = (difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs if _digits(pair[0]) == _digits(pair[1]))
     return max(near, default=0.0)
 
@@ -102,7 +108,7 @@ def _digits(name: str) -> str:
 
 
 def _person_of_path(leaf: Leaf) -> str | None:
-    for part in reversed(leaf.parts[:-1]):
+    for part in reversed(leaf.parts):
         for person, words in PEOPLE.items():
             if plain(part) in words:
                 return person
@@ -141,5 +147,6 @@ FITS: Mapping[str, Callable[[str], bool]] = {
     "full_name": _matching(r"[^\d]+"),
     "school_name": _matching(r".*\D.*"),
     "class_name": _matching(r".*\D.*"),
+    "promotion_text": _matching(r".{4,}"),
 }
 """Field → whether a value can be one of it at all."""

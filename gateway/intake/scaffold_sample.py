@@ -15,7 +15,7 @@ from gateway.intake.encodings import ENCODINGS, FIELD, decode_text, disguised
 from gateway.intake.language_csv import CsvLayout
 from gateway.intake.scaffold_sheet import read_sheet
 from gateway.intake.scaffold_words import NAMES, plain
-from gateway.intake.values import as_word
+from gateway.intake.values import TEXT, as_word
 
 MAX_VALUES: Final = 40
 MAX_ITEMS: Final = 200
@@ -35,6 +35,8 @@ class Leaf:
 
     path: str
     values: tuple[str, ...]
+    above: str = ""
+    """The name of the list or element the item is, where the path says none (``hocSinh`` over ``@ma``)."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -64,7 +66,7 @@ class _Walk:
 
     def take(self, tree: Tree, prefix: str) -> None:
         for name, value in tree.items():
-            path = f"{prefix}{name}"
+            path = prefix[:-1] if name == TEXT and prefix else f"{prefix}{name}"
             if isinstance(value, dict):
                 self.take(value, f"{path}.")
             elif isinstance(value, list):
@@ -75,8 +77,8 @@ class _Walk:
                 if isinstance(text, str) and text and text not in values and len(values) < MAX_VALUES:
                     values.append(text)
 
-    def found(self) -> tuple[Leaf, ...]:
-        return tuple(Leaf(path, tuple(values)) for path, values in self.leaves.items())
+    def found(self, above: str = "") -> tuple[Leaf, ...]:
+        return tuple(Leaf(path, tuple(values), above) for path, values in self.leaves.items())
 
 
 def read_sample(value: bytes, ending: str) -> Sample:
@@ -139,9 +141,10 @@ def _of_tree(kind: str, root: object, *, batch: str | None = None) -> Sample:
         rows = _Walk()
         for element in elements[:MAX_ITEMS]:
             rows.take(element, "")
-        lists[name] = rows.found()
+        lists[name] = rows.found(name.rpartition(".")[2])
     told = "" if kind == "avro" else path
-    leaves, rows_of = (*inside.found(), *around.found()), {k: v for k, v in lists.items() if v}
+    above = path.rpartition(".")[2] if path != WHOLE else ""
+    leaves, rows_of = (*inside.found(above), *around.found()), {k: v for k, v in lists.items() if v}
     return Sample(kind, told, leaves, rows_of, several=len(items) > 1)
 
 

@@ -21,8 +21,8 @@ def plain(name: str) -> str:
 
 _EVENT = """
 type: sukien eventtype action loaisukien thaotac operation
-version: phienban version phienbandulieu recordversion revision banghiversion
-occurred_at: thoigiancapnhat occurredat updatedat lastupdated lastmodified ngaycapnhat modifiedat timestamp thoidiem
+version: phienban version phienbandulieu recordversion revision banghiversion lansua lansuadoi
+occurred_at: thoigiancapnhat occurredat updatedat lastupdated lastmodified ngaycapnhat modifiedat timestamp thoidiem capnhat thoidiemcapnhat
 vendor_ref: idbanghi recordid externalid id banghiid eventid
 reason: lydo reason cancelreason lydohuy
 """
@@ -68,8 +68,8 @@ guardian_name: hotengiamho tengiamho nguoigiamho guardianname hotennguoigiamho g
 school_leader_name: tenhieutruong hieutruong tengiamhieu principalname leadername cbqlhovaten cbqlhoten principalfullname hotenhieutruong
 school_leader_citizen_id: sodinhdanhhieutruong principalcitizenid leadercitizenid cbqlsodinhdanh hieutruongsodinhdanh hieutruongcccd
 school_leader_position: chucvuhieutruong chucvu principalposition leaderposition cbqlchucvu principaltitle
-issue_place: diadanhphathanh noiphathanh noiky noicap issueplace placeofissue diadanh
-issue_date: ngaykyphathanh ngayphathanh ngayky issuedate issuedon issuedat dateofissue signeddate
+issue_place: diadanhphathanh noikyten noiphathanh noiky noicap issueplace placeofissue diadanh
+issue_date: ngaykyphathanh ngaykyten ngayphathanh ngayky issuedate issuedon issuedat dateofissue signeddate
 created_date: ngaytao ngaylap createddate createdat createdon exportedat ngayxuat
 homeroom_teacher_name: tengvcn gvcn hotengvcn giaovienchunhiem homeroomteachername homeroomteacher gvcnhovaten gvcnhoten homeroomname homeroomfullname homeroomteacherfullname
 homeroom_teacher_citizen_id: sodinhdanhgvcn gvcnsodinhdanh cccdgvcn homeroomteachercitizenid gvcncccd homeroomcitizenid
@@ -119,18 +119,18 @@ competition_results: ketquacuocthi cuocthi competitions contests
 summer_training_result_text: noidungrenluyenhe renluyenhenoidung summertrainingtext
 study_result_term1: ketquahoctaphk1 hoctaphk1 hocluchk1 studyterm1 studysemester1 studyhk1 studys1 academicterm1
 study_result_term2: ketquahoctaphk2 hoctaphk2 hocluchk2 studyterm2 studysemester2 studyhk2 studys2 academicterm2
-study_result_year: ketquahoctap ketquahoctapcanam hoctap hoctapcanam hocluc studyyear studycn academicyearresult hocluccanam studyfinal
+study_result_year: hoctapcn ketquahoctap ketquahoctapcanam hoctap hoctapcanam hocluc studyyear studycn academicyearresult hocluccanam studyfinal
 study_result_after_retest: ketquahoctapthilai hoctapthilai studyafterretest studyretest
 conduct_result_term1: ketquarenluyenhk1 renluyenhk1 hanhkiemhk1 conductterm1 conductsemester1 conducthk1 conducts1
 conduct_result_term2: ketquarenluyenhk2 renluyenhk2 hanhkiemhk2 conductterm2 conductsemester2 conducthk2 conducts2
-conduct_result_year: ketquarenluyen ketquarenluyencanam renluyen renluyencanam hanhkiem conductyear conductcn conductfinal
+conduct_result_year: renluyencn ketquarenluyen ketquarenluyencanam renluyen renluyencanam hanhkiem conductyear conductcn conductfinal
 conduct_result_after_summer: ketquarenluyenhe renluyenhe conductaftersummer conductsummer
-absences_total: nghitong tongnghi sobuoinghi tongsobuoinghi absencestotal absences totalabsences absenttotal absentdays
+absences_total: nghitong tongnghi sobuoinghi tongsobuoinghi tongvang vangtong absencestotal absences totalabsences absenttotal absentdays
 """
 
 _FACTS = """
-absences_excused: nghip nghicophep cophep excused absencesexcused
-absences_unexcused: nghik nghikhongphep khongphep unexcused absencesunexcused
+absences_excused: vangphep vangcophep nghip nghicophep cophep excused absencesexcused
+absences_unexcused: vangkhongphep nghik nghikhongphep khongphep unexcused absencesunexcused
 """
 
 _SUBJECT_ROWS = """

@@ -114,7 +114,7 @@ def _readable(result: Result, columns: Mapping[str, str]) -> str:
 
 
 def _finding(problem: Mapping[str, str], field: str, columns: Mapping[str, str]) -> str:
-    rule = f" ({problem['rule']})" if problem.get("rule") else ""
+    rule = f" ({problem['rule']})" if problem.get("rule", field) != field else ""
     column = source_of(problem["field"], columns)
     read = f"  ← {column}" if column else ""
     place = f"  {field}{rule}{read}" if field else ""

@@ -135,6 +135,22 @@ def test_a_class_in_xml_has_a_batch_even_with_one_pupil(tmp_path: Path, pupils: 
     assert any(line.startswith(f"evidence: {evidence}") for line in found["assumed"])
 
 
+def test_attributes_are_named_by_the_element_they_stand_at_and_texts_beside_them_are_found(tmp_path: Path) -> None:
+    pupil = '<hocSinh ma="7999996001" lanSua="1" capNhat="28-5-26"><hoTen>Đỗ Mẫu Lan</hoTen><phai>G</phai></hocSinh>'
+    text = (
+        '<sd:so xmlns:sd="urn:mau"><truong ma="79999601" ten="Trường Mẫu"><hieuTruong cccd="079075999983">Trần Mẫu'
+        f'</hieuTruong></truong><lop ten="7A1"><ds>{pupil}{pupil.replace("6001", "6002")}</ds></lop></sd:so>'
+    )
+    found = told(tmp_path, text, "xml")
+    record, event = rules(tmp_path, "record"), rules(tmp_path, "event")
+
+    assert (event["version"], event["occurred_at"]) == (("@lanSua",), ("@capNhat",))
+    assert (record["pupil_code"], record["school_name"]) == (("@ma",), ("$.truong.@ten",))
+    assert record["school_leader_name"] == ("$.truong.hieuTruong",)
+    assert record["class_name"] == record["grade_code"] == ("$.lop.@ten",)
+    assert "grade_code from $.lop.@ten: the grade a class name begins with" in found["assumed"]
+
+
 def test_a_citizen_id_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
     without = told(tmp_path, json.dumps({"maHocSinh": "7999990101", "hoTen": "Lê Mẫu A", "khoi": 7}))
 
