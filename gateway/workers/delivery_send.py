@@ -34,6 +34,7 @@ from gateway.outcomes import (
     RecordVersion,
     Send,
     Unavailable,
+    Verdicts,
 )
 from gateway.record import NATIONAL_TOPIC, Op, idempotency_key
 from gateway.workers.delivery_lease import Lease
@@ -55,7 +56,8 @@ class Door:
         async with self.limit:
             await self.lease.ready()
             try:
-                return await asyncio.wait_for(request(), self.lease.request_s)
+                async with asyncio.timeout(self.lease.request_s):  # wait_for may swallow a cancellation (Python 3.11)
+                    return await request()
             except TimeoutError:
                 return unanswered
 
@@ -219,7 +221,10 @@ class PacketSender:
     async def poll(self, effect: Poll) -> Event:
         """Ask what became of it."""
         lost: PollAnswer = Unavailable(None, "time-out")
-        return Polled(effect.packet, await self.door.ask(lambda: self.target.results(effect.packet), lost))
+        answer = await self.door.ask(lambda: self.target.results(effect.packet), lost)
+        if isinstance(answer, Verdicts):
+            await failpoint("packet.after_verdict_before_row")
+        return Polled(effect.packet, answer)
 
     async def _pack(self, op: Op, members: Sequence[Member]) -> tuple[Parcel, set[int]]:
         entries = [member.entry for member in members if not member.revokes]

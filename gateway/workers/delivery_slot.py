@@ -378,7 +378,8 @@ class DeliverySlot:
             for settle in write.settles:
                 self._parts.shelf.forget(settle.entry.offset)
             for park in write.parks:
-                self._parts.shelf.forget(park.entry.offset)
+                if not park.step:  # it is sent next
+                    self._parts.shelf.forget(park.entry.offset)
             self.tell(Written(write.ticket))
         if flush.receipts:
             self._pump.receipts.set()
@@ -494,9 +495,14 @@ class DeliverySlot:
 
 
 async def _rings(bell: asyncio.Event, seconds: float) -> bool:
-    """Whether *bell* rings within *seconds*."""
+    """Whether *bell* rings within *seconds*.
+
+    Not by ``wait_for``: until Python 3.12 it swallows a cancellation that comes together with the bell, and the slot
+    would wait for this task for ever when it ends.
+    """
     try:
-        await asyncio.wait_for(bell.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await bell.wait()
     except TimeoutError:
         return False
     return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gateway.delivery.effects import CreatePacket, MarkPacket, Park, Revoke, Settle, Write
 from gateway.delivery.events import Started
+from gateway.delivery.lanes import is_killer
 from gateway.delivery.values import BEHIND, Entry, Known, Member, OpenPacket, ParkedRow, Sent
 from gateway.record import Op, State
 
@@ -114,8 +115,8 @@ class FakeLedger:
 
     def started(self) -> Started:
         lanes = {row.entry.lane for row in self.rows.values()}
-        blocked = {row.entry.lane for row in self.rows.values() if row.reason.code != BEHIND and row.sent != "again"}
-        armed = {row.entry.lane for row in self.rows.values() if row.sent == "again"}
+        blocked = {row.entry.lane for row in self.rows.values() if row.reason.code != BEHIND}
+        armed = {row.entry.lane for row in self.rows.values() if row.sent == "again" and not is_killer(row.reason)}
         packets = [self._open(packet) for packet in self.packets.values()]
         return Started(self.horizon, lanes, (lanes - blocked) | armed, [p for p in packets if p.members])
 

@@ -405,6 +405,10 @@ class World:
         self.after(self.dice.choice([0.0, 0.001, 0.2]), turn)
 
     def _commit(self, write: Write) -> None:
+        for arm in write.arms:
+            row = self.ledger.rows[arm.offset]
+            free = row.reason.code == BEHIND or row.sent != "no" or arm.offset in self.released
+            assert free, "I7: a parked record is to be sent without its order"
         self.ledger.commit(write)
         self.hear(Written(write.ticket))
 

@@ -29,6 +29,8 @@ BATCHES = "property.test_delivery_machine:Deliveries"
 PACKETS = "property.test_delivery_machine:PacketDeliveries"
 TWO_STEPS = "property.test_delivery_machine:TwoStepDeliveries"
 RULES = "unit.delivery.test_delivery_rules"
+OWNERS = "property.test_delivery_shell:Owners"
+STEPS = "unit.delivery.test_delivery_two_steps"
 HELD = "unit.delivery.test_delivery_held"
 
 MUTATIONS = (
@@ -142,7 +144,7 @@ MUTATIONS = (
         "delivery.slot:Slot.advance",
         "elif not lane.writes:",
         "else:",
-        BATCHES,
+        f"{RULES}:test_the_next_record_of_a_pupil_waits_until_the_end_of_the_one_before_is_committed",
     ),
     Mutation(
         "a packet's offsets pass before its row is committed",
@@ -191,7 +193,7 @@ MUTATIONS = (
         "delivery.flights:version_of",
         "flight.revokes or flight.open.entry.version",
         "flight.open.entry.version",
-        TWO_STEPS,
+        f"{STEPS}:test_an_update_revokes_the_version_in_force_and_then_registers_the_new_one",
     ),
     Mutation(
         "a target that refuses everything parks everything",
@@ -212,10 +214,10 @@ MUTATIONS = (
     Mutation(
         "Retry-After is not heard",
         "a target that asks for patience is stormed",
-        "delivery.retry:Gate.wait_s",
-        "if seconds is not None:",
-        "if seconds is not None and seconds < 0:",
-        f"{RULES}:test_retry_after_slows_the_target_and_not_only_the_record",
+        "delivery.retry:Backoff.delay_s",
+        "return max(dice * ceiling, retry_after_s or 0.0)",
+        "return dice * ceiling",
+        "unit.delivery.test_delivery_parts:test_the_wait_doubles_up_to_its_cap_and_never_undercuts_the_targets_wish",
     ),
     Mutation(
         "all probe at once after an outage",
@@ -231,7 +233,7 @@ MUTATIONS = (
         "delivery.slot:Slot.failed",
         "if self.successes > head.mark or (answered and self.is_cornered):",
         "if True:",
-        f"{RULES}:test_an_outage_holds_and_parks_nothing",
+        f"{HELD}:test_a_hundred_lost_answers_in_an_outage_park_nobody",
     ),
     Mutation(
         "a slot whose lease is lost goes on",
@@ -240,6 +242,46 @@ MUTATIONS = (
         "self._lost = True",
         "self._lost = False",
         f"{RULES}:test_after_the_lease_is_lost_nothing_is_sent_and_nothing_is_written",
+    ),
+    Mutation(
+        "a worker sends without a lease",
+        "I6: a send after the epoch ended",
+        "workers.delivery_lease:Lease.allows",
+        "return self._until - monotonic_s() > self.request_s",
+        "return True",
+        OWNERS,
+    ),
+    Mutation(
+        "a successor does not wait for the lease of the owner before",
+        "I6: two owners send at once",
+        "workers.delivery_slot:DeliverySlot._own",
+        "if left_s > 0 and",
+        "if left_s < 0 and",
+        OWNERS,
+    ),
+    Mutation(
+        "a write counts as committed before it is",
+        "I5: an offset passes what is neither settled nor taken over",
+        "workers.delivery_slot:DeliverySlot._flush",
+        'await hold_while_down(lambda: self._parts.ledger.write(flush), "delivery rows")',
+        'self._spawn(hold_while_down(lambda: self._parts.ledger.write(flush), "delivery rows"))',
+        OWNERS,
+    ),
+    Mutation(
+        "fetching goes on while the window is full",
+        "I11: memory grows with an outage",
+        "workers.delivery_slot:DeliverySlot._fetch",
+        "await self._room.wait()",
+        "await asyncio.sleep(0)",
+        OWNERS,
+    ),
+    Mutation(
+        "a record is sent under another key when it is read again",
+        "I4: one key for one version",
+        "workers.delivery_send:BatchSender._translated",
+        "entry.content_hash)",
+        "str(id(entry)))",
+        OWNERS,
     ),
 )
 

@@ -15,6 +15,7 @@ from tests.fakes.delivery_world import Faults, Fence, World
 QUICK = [Phase.explicit, Phase.reuse, Phase.generate]
 """Shrinking such runs takes minutes and is done by hand when needed."""
 OPS = st.sampled_from([Op.NEW, Op.UPDATE, Op.CANCEL])
+LOSSES = st.sampled_from([None, Faults(lost_answer=1.0), Faults(missing=1.0)])
 PROBABLE = st.sampled_from([0.0, 0.0, 0.1, 0.4])
 
 
@@ -89,12 +90,12 @@ class Deliveries(RuleBasedStateMachine):
         self.world.target.refuses_all = False
 
     @precondition(lambda self: self.world.log)
-    @rule(data=st.data(), steps=st.integers(0, 8), losing=st.booleans(), crashing=st.booleans(), op=OPS)
-    def correct_in_flight(self, data: st.DataObject, steps: int, losing: bool, crashing: bool, op: Op) -> None:
+    @rule(data=st.data(), steps=st.integers(0, 8), losing=LOSSES, crashing=st.booleans(), op=OPS)
+    def correct_in_flight(self, data: st.DataObject, steps: int, losing: Faults | None, crashing: bool, op: Op) -> None:
         """A newer version comes while the older one is on its way; its answer, or its owner, is lost."""
         world = self.world
-        if losing:
-            world.target.faults = Faults(lost_answer=1.0, missing=1.0)
+        if losing is not None:
+            world.target.faults = losing
             world.target.refuses_all = False
         entry = data.draw(st.sampled_from(world.log[-6:]))
         world.publish(entry.lane, entry.school_year, Op.UPDATE)
@@ -130,6 +131,15 @@ class Deliveries(RuleBasedStateMachine):
     @rule(data=st.data(), action=st.sampled_from(["release", "discard"]))
     def order(self, data: st.DataObject, action: Literal["release", "discard"]) -> None:
         self.world.order(data.draw(st.sampled_from(sorted(self.world.ledger.rows))), action)
+
+    @precondition(lambda self: self.world.ledger.rows)
+    @rule(data=st.data(), steps=st.integers(0, 20))
+    def another_record_of_a_parked_pupil(self, data: st.DataObject, steps: int) -> None:
+        row = data.draw(st.sampled_from(sorted(self.world.ledger.rows)))
+        entry = self.world.log[row]
+        self.world.publish(entry.lane, 4049 - entry.school_year, Op.NEW)
+        for _ in range(steps):
+            self.world.step()
 
     @precondition(lambda self: self.world.log)
     @rule(data=st.data())

@@ -34,10 +34,15 @@ def finder(where: str) -> Callable[[], None]:
 
 
 def _filled(test: Callable[..., None]) -> Callable[[], None]:
-    """The test with the first of its parameters, where it has some."""
+    """The test with each value of its parameter, where it has one."""
     marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
-    given = {mark.args[0]: mark.args[1][0] for mark in marks}
-    return lambda: test(**given)
+    given = [{marks[0].args[0]: value} for value in marks[0].args[1]] if marks else [{}]
+
+    def all_of_it() -> None:
+        for values in given:
+            test(**values)
+
+    return all_of_it
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)

@@ -5,7 +5,17 @@ import pytest
 from gateway.delivery.effects import CreatePacket, ForgetPacket, MarkPacket, Write
 from gateway.delivery.events import Polled, Slowed, Started, Submitted, Vouched
 from gateway.delivery.values import Member, OpenPacket
-from gateway.outcomes import AlreadyThere, Landed, NotFound, Pending, RefusedWhole, TooLarge, Unavailable, Whole
+from gateway.outcomes import (
+    AlreadyThere,
+    Ambiguous,
+    Landed,
+    NotFound,
+    Pending,
+    RefusedWhole,
+    TooLarge,
+    Unavailable,
+    Whole,
+)
 from gateway.record import Op, State
 from tests.unit.delivery.test_delivery_packets import Portal
 from tests.unit.delivery.test_delivery_packets import entry as member
@@ -187,3 +197,11 @@ def test_in_a_maintenance_window_nothing_is_sent_and_nothing_is_parked() -> None
 
     assert bench.now == 3600.0
     assert bench.sent() == [("a1", 1, Op.NEW)]
+
+
+def test_a_hundred_lost_answers_in_an_outage_park_nobody() -> None:
+    bench = Bench()
+    bench.receive(entry(0, "a1"), entry(1, "b1"))
+    answer_all(bench, Ambiguous("time-out"), 100)
+
+    assert bench.parked() == []

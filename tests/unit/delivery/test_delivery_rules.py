@@ -433,6 +433,19 @@ def test_an_offset_is_committed_only_when_the_row_is() -> None:
     assert machine.handle(Written(2), 0.0) == [Commit(1)]
 
 
+def test_the_next_record_of_a_pupil_waits_until_the_end_of_the_one_before_is_committed() -> None:
+    machine = Machine(Settings(Backoff(1.0, 60.0), batch_age_s=0.0), lambda: 0.5)
+    effects = [*machine.handle(Started(), 0.0), *machine.handle(Received([entry(0, "a1"), entry(1, "a2")], {}, 2), 0.0)]
+    tickets = [effect.ticket for effect in effects if isinstance(effect, Write)]
+    effects = [effect for ticket in tickets for effect in machine.handle(Written(ticket), 0.0)]
+    first = next(effect for effect in effects if isinstance(effect, SendBatch))
+    after = machine.handle(Answered(first.batch, BatchAnswer({("a1", 1): Accepted()})), 0.0)
+    end = next(effect for effect in after if isinstance(effect, Write))
+
+    assert not [effect for effect in after if isinstance(effect, SendBatch)]
+    assert [effect for effect in machine.handle(Written(end.ticket), 0.0) if isinstance(effect, SendBatch)]
+
+
 def test_with_nothing_open_the_position_is_committed_and_not_the_last_offset() -> None:
     bench = Bench()
     bench.receive(entry(0, "a1"))
