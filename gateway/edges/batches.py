@@ -12,7 +12,7 @@ Uncompressed batches, the only ones that this program writes, cost a look at the
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from aiokafka.consumer import fetcher
@@ -25,6 +25,9 @@ from gateway.edges.unfold import MAX_UNFOLDED_BYTES, UnfoldsTooFar, unfold
 
 UNREADABLE: Final = b"hocba:batch-cannot-be-read"
 """The key of a record that stands for a batch.  A vendor that writes it itself is refused the same way."""
+
+MENDED_AT_MOST: Final = 2
+"""A batch that still raises then is aiokafka's or ours to explain: the process ends."""
 
 _FRAME: Final = struct.Struct(">qi")
 _HEAD: Final = struct.Struct(">iBIhiqqqhii")
@@ -87,15 +90,33 @@ class BoundedRecords:
 class BoundedPartition(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped
     """aiokafka's records of one partition of a fetch; a batch that makes it raise is mended, at most twice."""
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._records_iterator = None  # one that nobody reads would keep the fetched bytes until the next collection
+        self._reading = self._mended()
+
+    def __iter__(self) -> Iterator[Any]:
+        """One generator for all who ask: a frame less for each record than to be asked for the next one."""
+        return self._reading
+
     def __next__(self) -> Any:
         """The next record."""
-        for _ in range(2):
+        return next(self._reading)
+
+    def _mended(self) -> Iterator[Any]:
+        times = 0
+        while True:
             try:
-                return super().__next__()
+                for record in self._unpack_records():
+                    times = 0
+                    yield record
             except (UnicodeDecodeError, CorruptRecordException):
+                if times == MENDED_AT_MOST:
+                    raise
+                times += 1
                 self._records.mend(self.next_fetch_offset)
-                self._records_iterator = self._unpack_records()
-        return super().__next__()
+            else:
+                return
 
 
 def _unfolded(batch: bytes) -> bytes:
