@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 
 from gateway.errors import Problem
 from gateway.intake.encodings_tables import TCVN3, TCVN3_FIRST, VNI_LETTERS, VNI_MARKS
-from gateway.intake.unreadable import unreadable
+from gateway.intake.unreadable import is_binary, unreadable
 from gateway.intake.values import composed
 
 FIELD = "encoding"
@@ -56,13 +56,15 @@ _ENOUGH = 3
 def decode_text(value: bytes, encoding: str) -> str | Problem:
     """The text of *value* in the declared *encoding*, or why not."""
     text = _READERS[encoding](value)
-    if text is not None:
+    if text is not None and not is_binary(value):
         return text
-    return undeclared(value) if encoding == "utf-8" else Problem("DQ-02", FIELD)
+    return undeclared(value) if encoding == "utf-8" or is_binary(value) else Problem("DQ-02", FIELD)
 
 
 def undeclared(value: bytes) -> Problem:
     """What bytes that are no UTF-8 most likely are: DQ-02 names the encoding, DQ-45 where nothing is recognised."""
+    if is_binary(value):
+        return unreadable("binary")
     guess = _guess(value)
     return Problem("DQ-02", f"{FIELD}[{guess}]") if guess else UNREADABLE
 

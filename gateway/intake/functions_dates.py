@@ -167,9 +167,9 @@ def birth_year(*, excel: bool = False) -> Step:
 def _birth_step(precision: Literal["day", "month", "year"], *, excel: bool) -> Step:
     def step(value: object) -> object:
         found = as_text(value)
-        if not isinstance(found, str) or not found:
-            return found or None
-        birth = read_birth(found, excel=excel)
+        if not found:
+            return None
+        birth = read_birth(found, excel=excel) if isinstance(found, str) else found
         if isinstance(birth, Refusal):  # one finding for the three fields of one input
             return birth if precision == "day" else None
         return birth[1] if birth[0] == precision else None

@@ -64,7 +64,9 @@ def row_conditions(section: str, rows: Rows) -> Iterator[tuple[str, Condition]]:
 
 
 def sources(definition: Definition) -> dict[str, str]:
-    """Label → the vendor's columns or paths it is read from, joined by a comma; rules without input are left out."""
+    """Label → the vendor's columns or paths it is read from or judged by (``expect``), joined by a comma; rules without
+    input are left out.
+    """
     found: dict[str, list[str]] = {}
     for reading in readings(definition):
         inside = f"{reading.rows}[]." if reading.rows else ""
@@ -72,6 +74,9 @@ def sources(definition: Definition) -> dict[str, str]:
             shown = path if path.startswith(("$.", "^.")) else f"{inside}{path}"
             if shown not in found.setdefault(reading.label, []):
                 found[reading.label].append(shown)
+    for expectation in definition.expect:
+        if expectation.path not in found.setdefault(expectation.field, []):
+            found[expectation.field].append(expectation.path)
     return {label: ", ".join(paths) for label, paths in found.items() if paths}
 
 

@@ -26,6 +26,8 @@ from gateway.ops.kit_options import DEFAULT_PATH, JsonOption, PathOption
 LONG = 12
 """From so many records on findings are grouped."""
 SHOWN = 3
+NO_ITEMS = "no_items"
+"""A message without the list that the connector declares: the list is named."""
 _ROW = re.compile(r"\[#\d+\]")
 _CANNOT_BE_READ = Problem("DQ-45", "file")
 
@@ -51,7 +53,7 @@ def check_command(
                 typer.echo(json.dumps(result, ensure_ascii=False))
             results.append({**result, "record": None})  # of a year's file the records themselves are not kept
     if not as_json:
-        columns = sources(definition_of(path, connector))
+        columns = {**sources(definition_of(path, connector)), NO_ITEMS: compiled.profile.batch}
         lines = (_readable(result, columns) for result in results)
         for line in lines if each or len(results) < LONG else _grouped(results, columns):
             typer.echo(line)
@@ -115,7 +117,7 @@ def _readable(result: Result, columns: Mapping[str, str]) -> str:
 
 def _finding(problem: Mapping[str, str], field: str, columns: Mapping[str, str]) -> str:
     rule = f" ({problem['rule']})" if problem.get("rule", field) != field else ""
-    column = source_of(problem["field"], columns)
+    column = columns[NO_ITEMS] if problem.get("rule") == NO_ITEMS else source_of(problem["field"], columns)
     read = f"  ← {column}" if column else ""
     place = f"  {field}{rule}{read}" if field else ""
     return f"{problem['code']} {problem['severity']}{place}  [{problem['owner']}]"

@@ -241,7 +241,11 @@ def test_what_cannot_be_read_is_rejected_whole(value: bytes) -> None:
         (b'{"rows": [{"toan": "8,5"', "truncated"),
         (b'{"rows": [{"len_lop": tru', "truncated"),
         (b'{"rows": [{"toan" "8,5"}]}   ', "syntax"),
-        (b"<HOC_BA/>                    ", "syntax"),
+        (b"<HOC_BA/>                    ", "other_format"),
+        (b'{"rows": []} {"rows": []}', "several_documents"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "binary"),
+        (b"\x1f\x8b\x08\x00\xc3\xa1\xa1\xe1", "binary"),
+        (b"%PDF-1.7 \xe2\xe3", "binary"),
         (b'{"rows": [{"toan": 8, "toan": 9}]}', "duplicate_name"),
         (b'{"rows": [{"toan": NaN}]}', "not_a_number"),
         (b'{"rows": [{"toan": -Infinity}]}', "not_a_number"),
@@ -253,7 +257,8 @@ def test_what_cannot_be_read_is_rejected_whole(value: bytes) -> None:
         (b"null", "not_an_object"),
         (b'"x"', "not_an_object"),
         (b"[" * 100_000, "too_deep"),
-        (b"\xff\xd8\xff\xe0", "encoding"),
+        (b"\xff\xd8\xff\xe0", "binary"),
+        (b"\xff\xd8\xe0", "encoding"),
     ],
 )
 def test_an_unreadable_message_says_what_is_wrong_with_it(value: bytes, kind: str) -> None:
@@ -265,7 +270,7 @@ def test_every_kind_of_an_unreadable_message_has_its_own_text() -> None:
 
     assert set(kinds) == {
         "empty", "truncated", "syntax", "duplicate_name", "not_a_number", "no_items", "not_an_object",
-        "several_records", "too_deep", "encoding",
+        "several_records", "too_deep", "encoding", "binary", "other_format", "several_documents",
     }  # fmt: skip
     assert len({describe(Problem("DQ-45", "message", kind)).fix_vi for kind in kinds}) == len(kinds)
     assert "structure" in describe(Problem("DQ-45", "full_name")).fix_en
@@ -298,7 +303,7 @@ ENTITY = '<!DOCTYPE HOC_BA [<!ENTITY a "x">]>'
     [
         (b"", "DQ-45 empty"),
         (b"<a", "DQ-45 truncated"),
-        (b"{}", "DQ-45 syntax"),
+        (b"{}", "DQ-45 other_format"),
         (b"<a/>", "DQ-45 syntax"),
         (b"<a>&b;</a>", "DQ-45 syntax"),
         (f"{ENTITY}<HOC_BA>&a;</HOC_BA>".encode(), "DQ-44"),

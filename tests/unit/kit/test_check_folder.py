@@ -106,6 +106,18 @@ def test_a_long_run_is_grouped_by_code_and_field_with_counts(tmp_path: Path) -> 
     assert text.splitlines()[-1] == "30 records: 0 accepted, 0 accepted_with_warning, 0 parked, 30 rejected"
 
 
+def test_the_list_that_is_missing_and_the_input_that_was_judged_are_named(tmp_path: Path) -> None:
+    (tmp_path / "01-rows.json").write_text('{"Rows": []}', encoding="utf-8")
+    (tmp_path / "02-term.json").write_bytes(vnedu_message([row(1, hoc_ky="HK1")]))
+    (tmp_path / "03-born.json").write_bytes(vnedu_message([row(1, ngay_sinh=[1])]))
+
+    _, said = check(str(tmp_path))
+
+    assert "message (no_items)  ← rows" in said
+    assert "school_year  ← nam_hoc, hoc_ky" in said
+    assert said.count("← ngay_sinh") == 1
+
+
 def test_what_is_no_regular_file_is_answered_too(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "dangling.json").symlink_to(tmp_path / "nowhere")
