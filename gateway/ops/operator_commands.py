@@ -17,8 +17,10 @@ from gateway.config import Config
 from gateway.edges import operator_ledger, operator_stream, story_ledger
 from gateway.edges.ledger import Pool
 from gateway.edges.operator_ledger import ParkedFilter, Person, RejectedRow
+from gateway.edges.proof_ledger import Proof, proof
 from gateway.ops import format as show
 from gateway.ops import replays
+from gateway.ops.proof import document
 from gateway.ops.replays import Given, Outcome, Progress, Selection
 from gateway.ops.setup_commands import ConfigOption, JsonOption, read_config
 from gateway.ops.story import Story, reason, shown, tell
@@ -53,6 +55,7 @@ EventsOption = Annotated[list[str] | None, typer.Option("--event", help="An even
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the order.")]
 ByOption = Annotated[str, typer.Option("--by", help="Who orders it; kept with the order.")]
 WaitOption = Annotated[float, typer.Option("--wait", min=0.0, metavar="SECONDS", help="Wait until all are at rest.")]
+ProofOption = Annotated[bool, typer.Option("--proof", help="The proof of delivery: hashes, keys, answers, times.")]
 
 rejected_app = typer.Typer(no_args_is_help=True)
 parked_app = typer.Typer(no_args_is_help=True)
@@ -91,15 +94,21 @@ def explain(
     config: ConfigOption = DEFAULT_CONFIG,
     *,
     as_json: JsonOption = False,
+    with_proof: ProofOption = False,
 ) -> None:
     """Tell the way of an event: its bytes, mapping, identity, unified stream, every target, every receipt."""
 
-    async def told(settings: Config, pool: Pool) -> list[Story]:
-        return [await tell(settings, pool, event) for event in await story_ledger.events_of(pool, event_id)]
+    async def told(settings: Config, pool: Pool) -> tuple[list[Story], Proof]:
+        events = await story_ledger.events_of(pool, event_id)
+        return [await tell(settings, pool, event) for event in events], await proof(pool, events)
 
-    stories = ask(config, told)
+    stories, shown_by = ask(config, told)
     if not stories:
         give_up(f"nothing is known of {event_id}: no receipt, no parked record, no delivery")
+    if with_proof:
+        made = document(shown_by, {story.event_id: story.receipts for story in stories})
+        show.print_json(made) if as_json else show.console().print_json(data=made)
+        return
     if as_json:
         show.print_json(stories)
         return

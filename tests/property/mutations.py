@@ -201,7 +201,7 @@ MUTATIONS = (
         "delivery.flights:halved",
         "elif slot.vouches > open_.suspected:",
         "elif slot.vouches >= 0:",
-        f"{HELD}:test_a_portal_that_refuses_every_packet_parks_nobody",
+        f"{HELD}:test_a_target_that_refuses_whatever_it_is_sent_parks_nobody_and_raises_an_alarm",
     ),
     Mutation(
         "a packet is polled for ever",

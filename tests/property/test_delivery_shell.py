@@ -69,9 +69,17 @@ class Owners(RuleBasedStateMachine):
     def crash(self) -> None:
         self.shell.crash()
 
-    @rule()
-    def isolate(self) -> None:
-        self.shell.isolate()
+    @rule(mode=st.sampled_from(["busy", "down", "loses"]), seconds=st.sampled_from([0.1, 2.5]))
+    def isolate(self, mode: Mode, seconds: float) -> None:
+        """The owner has work left when it is cut off from the ledger."""
+        shell = self.shell
+        shell.mode = mode
+        for number in range(8):
+            if shell.versions.get(number, 0) < 9:
+                shell.publish(number)
+        shell.pass_time(0.3)
+        shell.isolate()
+        shell.pass_time(seconds)
 
     @precondition(lambda self: not self.shell.store.down and not self.shell.kafka_down)
     @rule()

@@ -30,8 +30,11 @@ def alarms(bench: Bench | Portal) -> list[str]:
 
 def answer_all(bench: Bench, whole: Whole, batches: int) -> None:
     for _ in range(batches):
-        while not bench.open_batches():
+        for _ in range(50):
+            if bench.open_batches():
+                break
             bench.wake()
+        assert bench.open_batches(), "nothing is sent any more"
         bench.answer(whole)
 
 
