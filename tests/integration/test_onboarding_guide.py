@@ -1,6 +1,6 @@
 """``docs/onboard-a-vendor.md`` is followed as a new user would: its files saved, its edits made, its commands run.
 
-    ```json FILE        the block is saved as FILE
+    ```json FILE        the block is saved as FILE (xml and csv as well)
     ```yaml FILE        each entry replaces the line of its key (or its TODO line); a new one is added
     ```console          lines after ``$`` are run; the lines below must come, in this order (``…`` leaves some out)
 
@@ -36,7 +36,7 @@ from tests.unit.intake.loaded import ROOT
 pytestmark = pytest.mark.servers
 
 GUIDE = ROOT / "docs" / "onboard-a-vendor.md"
-BLOCK = re.compile(r"^```(json|yaml|console) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(json|xml|csv|yaml|console) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 KEY = re.compile(r'\s*(?:# TODO )?("?[\w$.-]+"?):')
 SLOTS = 12
 RUN = CliRunner()
@@ -141,7 +141,7 @@ def follow(block: str, folder: Path) -> None:
 def test_the_guide_leads_to_a_connector_that_runs(config: Config, tmp_path: Path) -> None:
     for kind, name, block in BLOCK.findall(GUIDE.read_text(encoding="utf-8")):
         match kind:
-            case "json":
+            case "json" | "xml" | "csv":
                 (tmp_path / name).write_text(block, encoding="utf-8")
             case "yaml":
                 file = tmp_path / name
