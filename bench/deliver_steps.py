@@ -12,6 +12,7 @@ import asyncio
 import cProfile
 import pstats
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -33,15 +34,16 @@ from gateway.delivery.retry import Backoff  # noqa: E402
 from gateway.delivery.values import Entry, Settings  # noqa: E402
 from gateway.edges import ledger  # noqa: E402
 from gateway.edges.delivery_ledger import DeliveryLedger, Flush  # noqa: E402
+from gateway.edges.keys import Keys, load_keys, new_keys  # noqa: E402
 from gateway.edges.target_contract import ImmediateContract, load_contract  # noqa: E402
 from gateway.edges.targets import open_immediate  # noqa: E402
+from gateway.ops.worker import collect_rarely  # noqa: E402
 from gateway.outcomes import Send  # noqa: E402
 from gateway.record import idempotency_key  # noqa: E402
 from gateway.sandbox.bench_deliver import TARGET, VARIANTS, national_outputs, sink  # noqa: E402
 from gateway.sandbox.calibration import reference_us  # noqa: E402
 from gateway.sandbox.embedded import embedded_servers  # noqa: E402
 from gateway.workers.delivery_records import Receipts, Shelf, entry_of  # noqa: E402
-from gateway.workers.intake_outputs import Envelope  # noqa: E402
 
 FETCH = 500
 UNDER_WAY = 64
@@ -182,10 +184,16 @@ async def measured(variant: str, records: Sequence[Read], url: str, ledger_url: 
     return {step: seconds / len(records) * 1e6 for step, seconds in run.costs.spent.items()}
 
 
+def _keys() -> Keys:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "keys.json"
+        new_keys(path)
+        return load_keys(path)
+
+
 async def main(count: int, profile: str) -> None:
     """Print a table a variant."""
-    envelope = Envelope(b"k" * 32, 1)
-    outputs = list(national_outputs(ROOT / "connectors", envelope, range(count * len(VARIANTS))))
+    outputs = list(national_outputs(ROOT / "connectors", _keys(), 1, range(count * len(VARIANTS))))
     for operation, us in reference_us(outputs[0].value).items():
         print(f"{operation:34}{us:8.1f} µs")
     with embedded_servers(kafka=False) as servers:
@@ -202,5 +210,6 @@ async def main(count: int, profile: str) -> None:
 
 
 if __name__ == "__main__":
+    collect_rarely()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 4_000, sys.argv[2] if len(sys.argv) > 2 else ""))

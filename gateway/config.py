@@ -7,11 +7,12 @@ serves a laptop and a cluster.  Secrets are never values here: they are files na
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -145,7 +146,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything a worker needs to know; the shape of ``gateway.yaml``."""
+    """Everything a worker needs to know; the shape of ``gateway.yaml``.
+
+    *outbound* are the hosts (``host`` or ``host:port``) that may be asked over HTTP; empty: those that the URLs name.
+    """
 
     slots: Positive
     kafka: Kafka
@@ -161,6 +165,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     identity: Identity = Identity()
     delivery: Delivery = Delivery()
     workers: dict[str, Positive] = {}
+    outbound: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,32 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
         config = msgspec.convert(data, Config)
     except msgspec.ValidationError as error:  # a cross-field check of msgspec that the walk does not know
         raise ConfigFaults([Fault(name, 0, "", str(error))]) from error
+    if faults := list(_not_allowed(config, name, node)):
+        raise ConfigFaults(faults)
     return config
+
+
+def _not_allowed(config: Config, file: str, node: yaml.Node | None) -> Iterator[Fault]:
+    """Yield a fault for each URL whose host is not among those of `outbound`."""
+    asked = {("registry", "url"): config.registry.url, ("schema_registry_url",): config.schema_registry_url}
+    asked |= {("targets", name, "url"): target.url for name, target in config.targets.items()}
+    asked |= {("identity", "links", name, "url"): link.url for name, link in config.identity.links.items()}
+    for path, url in asked.items():
+        parts = urlsplit(url)
+        names = {parts.hostname, parts.netloc.rpartition("@")[2]}
+        if url and config.outbound and names.isdisjoint(config.outbound):
+            text = f"{parts.hostname} is not among the hosts of outbound: {', '.join(config.outbound)}"
+            yield Fault(file, _line(node, path), ".".join(path), text)
+
+
+def _line(node: yaml.Node | None, path: Sequence[str]) -> int:
+    """Where the value at *path* stands, or as near as there is something."""
+    line = 1
+    for name in path:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((value for key, value in pairs if key.value == name), None)
+        line = node.start_mark.line + 1 if node is not None else line
+    return line
 
 
 class NodeReader:

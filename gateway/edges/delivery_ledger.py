@@ -55,9 +55,9 @@ class ReceiptRow:
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """A receipt in the outbox."""
+    """A receipt in the outbox, by its number there."""
 
-    row: tuple[int, Any]
+    number: int
     receipt: ReceiptRow
 
 
@@ -292,13 +292,16 @@ class DeliveryLedger:
             rows: list[Any] = await (
                 await connection.execute(sql.UNPUBLISHED, (self._target, self._slot, limit))
             ).fetchall()
-        return [Unpublished((row[0], row[1]), ReceiptRow(row[2], str(row[3]), bytes(row[4]))) for row in rows]
+        return [Unpublished(number, ReceiptRow(vendor, event, payload)) for number, vendor, event, payload in rows]
 
     async def published(self, sent: Sequence[Unpublished]) -> None:
-        """Kafka has acknowledged these; raises LostSlot."""
+        """Kafka has acknowledged these, the oldest ones; raises LostSlot.
+
+        A slot's receipts are written one transaction after the other, so that no older one comes to light later.
+        """
         async with self._pool.connection() as connection, connection.transaction():
             await self._fence(connection)
-            await connection.execute(sql.PUBLISHED, columns([one.row for one in sent]))
+            await connection.execute(sql.PUBLISHED, (self._target, self._slot, sent[-1].number))
 
 
 def _outbox_columns(receipts: Sequence[ReceiptRow]) -> tuple[str, str, str]:

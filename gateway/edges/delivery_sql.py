@@ -109,12 +109,11 @@ INSERT INTO outbox (target, slot, vendor, event_id, payload)
 SELECT %s, %s, * FROM unnest(%s::text[], %s::uuid[], %s::bytea[])
 """
 UNPUBLISHED: Final = """
-SELECT id, created_at, vendor, event_id, payload FROM outbox
+SELECT id, vendor, event_id::text, payload FROM outbox
 WHERE target = %s AND slot = %s AND NOT published ORDER BY id LIMIT %s
 """
 PUBLISHED: Final = """
-UPDATE outbox o SET published = true FROM unnest(%s::bigint[], %s::timestamptz[]) AS sent (id, created_at)
-WHERE o.id = sent.id AND o.created_at = sent.created_at
+UPDATE outbox SET published = true WHERE target = %s AND slot = %s AND NOT published AND id <= %s
 """
 
 OPEN_ORDERS: Final = """

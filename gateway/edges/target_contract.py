@@ -244,6 +244,8 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     breaker: Breaker
     tls: Tls = Tls()
     maintenance: tuple[Closed, ...] = ()
+    gzip: bool = False
+    """Whether batches and packets are sent packed (content-encoding: gzip); most portals do not unpack."""
 
 
 class ImmediateContract(_Common, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from gateway.config import ConfigFaults, Fault, NodeReader
+from gateway.edges.exchange import stays
 
 Json = dict[str, Any]
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -79,6 +80,7 @@ def lint(read: Read) -> list[Fault]:
     told = {(fault.path, fault.line) for fault in read.faults}
     found = [
         *_tables(read.data),
+        *_addresses(read.data),
         *_times(read.data),
         *_sending_again(read.data, read.kind),
         *_certificates(_part(read.data, "tls")),
@@ -99,6 +101,15 @@ def _line(lines: Mapping[str, int], where: str) -> int:
 def _part(data: Json, name: str) -> Json:
     part = data.get(name)
     return part if isinstance(part, dict) else {}
+
+
+def _addresses(data: Json) -> Iterator[tuple[str, str]]:
+    """The address stands in gateway.yaml; a path that names another host would carry records there."""
+    paths = {f"paths.{name}": path for name, path in _part(data, "paths").items()}
+    paths["auth.path"] = _part(data, "auth").get("path", "/")
+    for where, path in paths.items():
+        if isinstance(path, str) and not stays(path):
+            yield where, "must begin with one / and name no host"
 
 
 def _tables(data: Json) -> Iterator[tuple[str, str]]:

@@ -61,7 +61,7 @@ class HttpImmediate:
         content = b'{"%b":[%b]}' % (wire.records.encode(), b",".join([self._dressed(send) for send in batch]))
         if len(content) > self.contract.batch.bytes or len(batch) > self.contract.batch.records:
             return BatchAnswer({}, whole=TooLarge())
-        reply = await self._door.ask("POST", self.contract.paths.batch, content=content, headers=_JSON)
+        reply = await self._door.ask("POST", self.contract.paths.batch, **_body(self.contract, content))
         if isinstance(reply, Turned):
             return BatchAnswer({}, slow_down_s=reply.slow_down_s, whole=reply.whole)
         if not self._door.is_found(reply):
@@ -121,7 +121,7 @@ class HttpPackets:
         if len(body) > self.contract.batch.bytes:
             return TooLarge()
         path = self._path(self.contract.paths.submit, packet_key, purpose)
-        return self._receipt(await self._door.ask("POST", path, content=body, headers=_JSON), packet_key)
+        return self._receipt(await self._door.ask("POST", path, **_body(self.contract, body)), packet_key)
 
     async def results(self, packet_key: str) -> PollAnswer:
         """Ask for the packet's reply; see `PacketTarget`."""
@@ -236,6 +236,14 @@ def encode_packet(
             wire.items: items,
         }
     )
+
+
+def _body(contract: Contract, content: bytes) -> dict[str, Any]:
+    """The parts of a request with *content*, packed where the target asks for it; its limits count what is unpacked."""
+    if not contract.gzip:
+        return {"content": content, "headers": _JSON}
+    packed = gzip.compress(content, compresslevel=1, mtime=0)
+    return {"content": packed, "headers": _JSON | {"content-encoding": "gzip"}}
 
 
 def _object(body: bytes) -> Json:

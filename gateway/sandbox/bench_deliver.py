@@ -2,7 +2,8 @@
 
     batch-500   500 records a request          single   one record a request
 
-Full-width secondary records; every pupil another one, so that lanes never wait for each other.
+Full-width secondary records; every pupil another one, so that lanes never wait for each other.  `more` says what the
+design's reference operations cost on this machine in the same run, and how many times as long as on the design's.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from gateway.sandbox.bench import (
     figure,
     with_stand,
 )
+from gateway.sandbox.calibration import reference_us, slowness
 from gateway.sandbox.demo_setup import PROJECT_ROOT
 from gateway.sandbox.demo_simulators import PACKAGE_ROOT
 from gateway.sandbox.payloads import vnedu_message, vnedu_row
@@ -131,7 +133,8 @@ async def sink() -> AsyncIterator[str]:
 
 
 async def _variant(run: _Run, make_workers: MakeWorkers) -> Figure:
-    size = await _publish(run)
+    size, sample = await _publish(run)
+    costs = reference_us(sample)
     workers = make_workers(run.stand.layout.config, run.stand.layout.state, {f"deliver:{TARGET}": 1})
     await workers.start()
     try:
@@ -140,17 +143,20 @@ async def _variant(run: _Run, make_workers: MakeWorkers) -> Figure:
         seconds, handled, used = await drained(config, backlog, workers, lambda: _receipts_sent(config.ledger.url))
     finally:
         await workers.stop()
-    return figure("deliver", run.variant, handled, seconds, used, bytes_per_record=round(size))
+    more = {f"{operation.replace(' ', '_')}_us": round(us, 1) for operation, us in costs.items()}
+    more |= {"bytes_per_record": round(size), "times_the_reference": round(slowness(costs), 2)}
+    return figure("deliver", run.variant, handled, seconds, used, **more)
 
 
-async def _publish(run: _Run) -> float:
-    """Put the backlog into national.records; bytes a record."""
+async def _publish(run: _Run) -> tuple[float, bytes]:
+    """Put the backlog into national.records; bytes a record, and one of them."""
     producer = PlainProducer(run.stand.config.kafka)
     await producer.start()
-    size, waiting = 0, []
+    size, waiting, sample = 0, [], b""
     try:
         for output in run.outputs():
             size += len(output.value)
+            sample = sample or output.value
             waiting.append(output)
             if len(waiting) == CHUNK:
                 await producer.send(waiting)
@@ -158,7 +164,7 @@ async def _publish(run: _Run) -> float:
         await producer.send(waiting)
     finally:
         await producer.stop()
-    return size / run.records
+    return size / run.records, sample
 
 
 async def _receipts_sent(ledger_url: str) -> None:

@@ -104,10 +104,10 @@ class FakeSlotLedger:
     async def unpublished(self, limit: int) -> list[Unpublished]:
         store = self._reach()
         left = [(number, row) for number, row in store.outbox if number not in store.published]
-        return [Unpublished((number, None), row) for number, row in left[:limit]]
+        return [Unpublished(number, row) for number, row in left[:limit]]
 
     async def published(self, sent: Sequence[Unpublished]) -> None:
-        self._reach().published.update(one.row[0] for one in sent)
+        self._reach().published.update(one.number for one in sent)
 
 
 def as_ledger(fake: FakeSlotLedger) -> Any:

@@ -34,6 +34,28 @@ def test_a_good_file_is_typed_and_filled_from_the_environment(tmp_path: Path) ->
     assert variables(GOOD) == {"HOCBA_KAFKA", "HOCBA_LEDGER"}
 
 
+@pytest.mark.parametrize("hosts", ["[localhost]", '["localhost:8081", "localhost:8082"]'])
+def test_urls_whose_hosts_are_allowed_are_taken(tmp_path: Path, hosts: str) -> None:
+    config = load_config(written(tmp_path, GOOD + f"outbound: {hosts}\n"), {"HOCBA_LEDGER": "postgresql://ledger"})
+
+    assert config.targets["sector"].url == "http://localhost:8082"
+
+
+def test_every_url_whose_host_is_not_allowed_stops_the_start(tmp_path: Path) -> None:
+    text = (
+        GOOD + 'outbound: ["localhost:8081", portal.example]\nschema_registry_url: http://user:pw@elsewhere.example/x\n'
+    )
+
+    with pytest.raises(ConfigFaults) as caught:
+        load_config(written(tmp_path, text), {"HOCBA_LEDGER": "postgresql://ledger"})
+
+    rest = "is not among the hosts of outbound: localhost:8081, portal.example"
+    assert [(fault.line, fault.path, fault.text) for fault in caught.value.faults] == [
+        (10, "schema_registry_url", f"elsewhere.example {rest}"),
+        (8, "targets.sector.url", f"localhost {rest}"),
+    ]
+
+
 def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
     text = GOOD.replace("slots: 4", "slots: none").replace("keys_file:", "key_file:").replace("state_dir: state\n", "")
 

@@ -1,6 +1,7 @@
 """What is known after a request, for every way in which it may end."""
 
 import asyncio
+import gzip
 import hashlib
 import json
 import uuid
@@ -43,11 +44,11 @@ TOKEN = answer("200 OK", '{"access_token": "T1", "token_type": "Bearer", "expire
 KEY = "0a6c1f00-0000-4000-8000-0000000000e1"
 
 
-def immediate(url: str, records: int = 500) -> HttpImmediate:
+def immediate(url: str, records: int = 500, **changes: object) -> HttpImmediate:
     contract = load_contract(ROOT / "targets/population.yaml", {})
     assert isinstance(contract, ImmediateContract)
     batch = msgspec.structs.replace(contract.batch, records=records)
-    return open_immediate(msgspec.structs.replace(contract, batch=batch), url, {"token": "t"})
+    return open_immediate(msgspec.structs.replace(contract, batch=batch, **changes), url, {"token": "t"})
 
 
 def packet_contract() -> PacketContract:
@@ -152,6 +153,21 @@ async def test_neither_address_nor_values_show_a_record() -> None:
         assert "Mẫu" not in repr((got, one()))
         assert server.asked == ["POST /api/v1/records:batch HTTP/1.1"]
         await target.aclose()
+
+
+@pytest.mark.parametrize("records", [500, 1])
+async def test_a_batch_is_packed_only_for_a_target_that_asks_for_it(records: int) -> None:
+    async with raw_server(answer("200 OK"), answer("200 OK")) as server:
+        plain, packing = immediate(server.url, records), immediate(server.url, records, gzip=True)
+        await plain.send([one()])
+        await packing.send([one()])
+
+        as_it_is, packed = server.bodies
+        assert gzip.decompress(packed) == as_it_is
+        assert "content-encoding: gzip" in [line.lower() for line in server.heads[1]]
+        assert not [line for line in server.heads[0] if line.lower().startswith("content-encoding")]
+        await plain.aclose()
+        await packing.aclose()
 
 
 async def test_a_batch_above_the_limit_is_too_large_without_asking() -> None:

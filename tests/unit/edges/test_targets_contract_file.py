@@ -63,6 +63,14 @@ def test_what_types_cannot_say_is_checked_too(tmp_path: Path) -> None:
     }
 
 
+def test_a_path_that_names_another_host_is_a_fault(tmp_path: Path) -> None:
+    text = SECTOR.replace("  upload: /", "  upload: //elsewhere.example/").replace(
+        "  path: /", "  path: http://x.example/"
+    )
+
+    assert {line.split()[1] for line in faults_of(tmp_path, text)} == {"auth.path", "paths.upload"}
+
+
 @pytest.mark.parametrize("text", ["", "kind: carrier-pigeon", "[1, 2]", "kind: [", "name: x"])
 def test_a_file_that_is_no_contract_is_one_fault(tmp_path: Path, text: str) -> None:
     assert len(faults_of(tmp_path, text)) == 1
