@@ -69,7 +69,8 @@ class PopulationLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     ``transport`` names the hop in the audit; ``headers`` are what it wants beside the message (``X-Road-Client``).
     ``hashed_url`` is the service URL in the authorization where a proxy stands before the provider (empty: ``url``).
-    The credentials file (0600) holds ``user`` and ``secret``, or ``api_key``.
+    The credentials file (0600) holds ``user`` and ``secret``, or ``api_key``, or ``client_id`` and ``client_secret``
+    for a token of ``token_url``, with ``access_token`` where ``access_token_header`` names a header that wants it.
     """
 
     url: str
@@ -80,7 +81,9 @@ class PopulationLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     headers: dict[str, str] = {}
     namespace: str = "http://dancuquocgia.bca"
     soap_action: str = ""
-    auth: Literal["timestamp_basic", "api_key"] = "timestamp_basic"
+    auth: Literal["timestamp_basic", "api_key", "oauth_client"] = "timestamp_basic"
+    token_url: str = ""
+    access_token_header: str = ""
     timestamp_unit: Literal["ms", "s"] = "ms"
     hashed_url: str = ""
     operation: Literal["confirm", "look_up"] = "confirm"

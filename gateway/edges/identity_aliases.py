@@ -67,7 +67,7 @@ class AliasStore:
         async with self._pool.connection() as connection, connection.transaction():
             for place, alias in enumerate(aliases, 1):
                 lane = lane_token(self._keys.lane_token, alias.temporary)
-                sealed = self._keys.seal(alias.official.encode(), _context(lane))
+                sealed = self._keys.seal(alias.official.encode(), alias_context(lane))
                 given = (lane_signed(lane), sealed.data, sealed.key_id, reason, by)
                 if await (await connection.execute(_RECORD, given)).fetchone():
                     new += 1
@@ -83,7 +83,7 @@ class AliasStore:
         statement = "SELECT lane, official_code, key_id FROM aliases WHERE lane = ANY(%s::bigint[])"
         rows = await (await connection.execute(statement, (list(lanes),))).fetchall()
         found = {lane_unsigned(lane): Sealed(key_id, bytes(data)) for lane, data, key_id in rows}
-        return {lane: self._keys.open(sealed, _context(lane)).decode() for lane, sealed in found.items()}
+        return {lane: self._keys.open(sealed, alias_context(lane)).decode() for lane, sealed in found.items()}
 
 
 async def _release(connection: psycopg.AsyncConnection[Any], lane: int, reason: str, by: str) -> int:
@@ -94,5 +94,6 @@ async def _release(connection: psycopg.AsyncConnection[Any], lane: int, reason: 
     return len(slots)
 
 
-def _context(lane: int) -> bytes:
+def alias_context(lane: int) -> bytes:
+    """What a sealed official code is bound to."""
     return f"alias|{lane}".encode()

@@ -29,6 +29,7 @@ from gateway.edges.identity_rows import (
     Published,
     Repark,
     Stored,
+    body_context,
     entry_of,
     head_columns,
     parked_columns,
@@ -239,4 +240,4 @@ class SlotLedger:
         return self._keys.seal(parking.value, self._context(parking.row.offset))
 
     def _context(self, offset: int) -> bytes:
-        return f"identity|{self._slot}|{offset}".encode()
+        return body_context(self._slot, offset)

@@ -16,7 +16,7 @@ from gateway.identity.chain import Finding
 from gateway.identity.verdicts import Claim
 from gateway.outcomes import Unavailable
 
-NOT_SENT: Final = frozenset({"dns", "tls", "outage", "clock"})
+NOT_SENT: Final = frozenset({"dns", "tls", "outage", "clock", "token"})
 """Reasons of ``Unavailable`` that prove that nothing about a person left this machine."""
 
 

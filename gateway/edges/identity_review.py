@@ -15,8 +15,9 @@ import psycopg
 from psycopg.rows import class_row
 
 from gateway.edges.identity_link import Duty
+from gateway.edges.identity_rows import body_context
 from gateway.edges.identity_verdicts import Audit, insert_audit, verdict_context
-from gateway.edges.keys import Keys
+from gateway.edges.keys import Keys, Sealed
 from gateway.edges.ledger import Pool
 from gateway.record import lane_unsigned
 
@@ -87,6 +88,13 @@ class ReviewDesk:
             cursor = connection.cursor(row_factory=class_row(Review))
             await cursor.execute(_LIST, (list(codes), school, school, limit))
             return await cursor.fetchall()
+
+    async def value(self, slot: int, offset: int) -> bytes | None:
+        """The mapped record of an open row of identity; None if there is none."""
+        statement = f"SELECT body, key_id FROM parked WHERE {_OPEN} AND slot = %s AND topic_offset = %s"
+        async with self._pool.connection() as connection:
+            row: Any = await (await connection.execute(statement, (slot, offset))).fetchone()
+        return None if row is None else self._keys.open(Sealed(row[1], bytes(row[0])), body_context(slot, offset))
 
     async def confirm(self, decision: Decision, now: datetime) -> int:
         """Keep *decision* for the row's claim and release what waits for it; 0 if the row waits for nobody."""

@@ -131,6 +131,11 @@ def parked_columns(slot: int, parking: Parking, sealed: Sealed) -> tuple[object,
     )
 
 
+def body_context(slot: int, offset: int) -> bytes:
+    """What the sealed value of a parked row is bound to."""
+    return f"identity|{slot}|{offset}".encode()
+
+
 def repark_columns(one: Repark) -> tuple[object, ...]:
     """(offset, state, code, field, owner, seq, claim hash) of a row that is parked again."""
     problem = one.problem

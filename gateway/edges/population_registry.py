@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from gateway.config import PopulationLink
 from gateway.edges import clock
 from gateway.edges.exchange import Answered, Lost, NotSent, retry_after_s, way
 from gateway.edges.exchange_httpx import HttpxExchange
 from gateway.edges.identity_link import CONNECTIONS, Duty, RefusedLookup
-from gateway.edges.population_soap import Unaskable, authorization, finding_of, request_of
+from gateway.edges.population_pass import Pass, origin_and_path
+from gateway.edges.population_soap import Unaskable, finding_of, request_of
 from gateway.edges.target_contract import read_credentials
 from gateway.edges.telemetry import logger
 from gateway.errors import GatewayError
@@ -40,11 +40,9 @@ class PopulationRegistry:
         self.duty = Duty(settings.procedure_code, settings.officer_code, f"population:{settings.transport}")
         self.most = 1
         self._settings = settings
-        self._credentials = credentials
-        parts = urlsplit(settings.url)
-        self._path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        origin = f"{parts.scheme}://{parts.netloc}"
+        origin, self._path = origin_and_path(settings.url)
         self._exchange = HttpxExchange(way(origin, settings.timeout_s, CONNECTIONS, _MAX_REPLY_BYTES))
+        self._pass = Pass(settings, credentials)
         self._clocks_differ = False
 
     async def ask(
@@ -56,15 +54,20 @@ class PopulationRegistry:
             return RefusedLookup("incomplete")
         if self._clocks_differ and not await self._clocks_agree():
             return Unavailable(None, "clock")
+        shown = await self._pass.headers()
+        if isinstance(shown, Unavailable):
+            return shown
         headers = {
             "content-type": "text/xml; charset=utf-8",
             "soapaction": f'"{self._settings.soap_action}"',
             **self._settings.headers,
-            **authorization(self._settings, self._credentials, clock.now_ms()),
+            **shown,
         }
         match await self._exchange.ask("POST", self._path, content=content, headers=headers):
             case Answered() as answered:
                 self._watch(answered.headers)
+                if answered.status == 401:
+                    self._pass.refused()
                 finding = _finding(answered)
                 return finding if isinstance(finding, Unavailable | RefusedLookup) else [finding]
             case Lost(reason="size"):
@@ -93,6 +96,7 @@ class PopulationRegistry:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._exchange.aclose()
+        await self._pass.aclose()
 
 
 def _finding(answered: Answered) -> Finding | Unavailable | RefusedLookup:
@@ -110,7 +114,14 @@ def _finding(answered: Answered) -> Finding | Unavailable | RefusedLookup:
 def open_population(settings: PopulationLink) -> PopulationRegistry:
     """The link with its credentials; raises GatewayError for a file that lacks one."""
     credentials = read_credentials(Path(settings.credentials_file))
-    wanted = ("api_key",) if settings.auth == "api_key" else ("user", "secret")
+    wanted = {
+        "timestamp_basic": ("user", "secret"),
+        "api_key": ("api_key",),
+        "oauth_client": ("client_id", "client_secret", *(["access_token"] if settings.access_token_header else [])),
+    }[settings.auth]
+    if settings.auth == "oauth_client" and not settings.token_url:
+        message = "identity.links: auth oauth_client needs a token_url"
+        raise GatewayError(message)
     missing = [name for name in wanted if not credentials.get(name)]
     if missing:
         message = f"{settings.credentials_file} lacks {', '.join(missing)} for identity.links"

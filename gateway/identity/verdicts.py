@@ -139,12 +139,11 @@ def compare(claim: Claim, candidates: Sequence[Candidate]) -> Verdict:
 
 
 def _differences(claim: Claim, person: Candidate, name: Same | Other) -> tuple[Difference, ...]:
-    sexes = {claim.gender, person.gender}
     hows = {
         "full_name": name.how if isinstance(name, Other) else None,
         "birth_date": births_differ(claim.birth, person.birth_date),
-        "gender": How.DIFFERENT if len(sexes) > 1 and UNKNOWN_SEX not in sexes else None,
-        "citizen_id": None if _ids_agree(claim.citizen_id, person.citizen_id) else How.DIFFERENT,
+        "gender": sexes_differ(claim.gender, person.gender),
+        "citizen_id": ids_differ(claim.citizen_id, person.citizen_id),
     }
     return tuple(Difference(name, how) for name, how in hows.items() if how is not None)
 
@@ -166,8 +165,16 @@ def births_differ(claimed: str, registered: str) -> How | None:
     return How.ORDER if [mine[0], *reversed(mine[1:])] == theirs else How.DIFFERENT
 
 
-def _ids_agree(claimed: str | None, registered: str | None) -> bool:
-    return not claimed or not registered or filled(claimed) == filled(registered)
+def sexes_differ(claimed: str, registered: str) -> How | None:
+    """Whether two sexes contradict each other; unknown contradicts nothing."""
+    sexes = {claimed, registered}
+    return How.DIFFERENT if len(sexes) > 1 and UNKNOWN_SEX not in sexes else None
+
+
+def ids_differ(claimed: str | None, registered: str | None) -> How | None:
+    """Whether two IDs contradict each other; a missing one contradicts nothing."""
+    agree = not claimed or not registered or filled(claimed) == filled(registered)
+    return None if agree else How.DIFFERENT
 
 
 def filled(citizen_id: str) -> str:

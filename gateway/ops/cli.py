@@ -15,6 +15,7 @@ from gateway.ops import (
     check_commands,
     connector_commands,
     identity_commands,
+    keys_commands,
     operator_commands,
     run_commands,
     schema_commands,
@@ -34,6 +35,7 @@ bench_commands.register(app)
 app.add_typer(schema_commands.app, name="schema", help="The national Avro schema.")
 app.add_typer(connector_commands.app, name="connector", help="Vendors' connectors: make, check, test and compare them.")
 app.add_typer(identity_commands.app, name="identity", help="Pupils' identities.")
+app.add_typer(keys_commands.app, name="keys", help="The keys: made, rotated, and the ledger sealed anew.")
 app.command("check", help="A vendor's dry run of payload files, offline.")(check_commands.check_command)
 
 

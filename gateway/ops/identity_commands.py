@@ -23,6 +23,7 @@ from gateway.edges.identity_review import REVIEWED, Decision, Review, ReviewDesk
 from gateway.edges.keys import load_keys
 from gateway.edges.ledger import Pool
 from gateway.ops import format as show
+from gateway.ops.identity_people import erase_command, show_command
 from gateway.ops.identity_precheck import precheck_command
 from gateway.ops.operator_commands import DEFAULT_CONFIG, ByOption, LimitOption, ReasonOption, ask, give_up, parked_ids
 from gateway.ops.setup_commands import ConfigOption, JsonOption
@@ -44,6 +45,8 @@ def _desk(settings: Config, pool: Pool) -> ReviewDesk:
 
 
 app.command("precheck")(precheck_command)
+app.command("show")(show_command)
+app.command("erase")(erase_command)
 
 
 @app.command("review")

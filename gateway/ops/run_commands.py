@@ -1,4 +1,4 @@
-"""``hocba run``, ``hocba demo`` and ``hocba keys new``: what starts processes.
+"""``hocba run`` and ``hocba demo``: what starts processes.
 
 The command reads the configuration once before it starts anything, so that every fault is on the screen at once and
 not in the logs of restarting children.
@@ -14,24 +14,20 @@ from typing import Annotated
 import typer
 
 from gateway.config import Config, load_config
-from gateway.edges.keys import load_keys, new_keys, rotate_keys
+from gateway.edges.keys import load_keys
 from gateway.edges.ledger import LedgerUnavailable, migrate
 from gateway.errors import GatewayError
-from gateway.ops.format import print_json
-from gateway.ops.kit_options import JsonOption
 from gateway.ops.supervisor import Plan, Supervisor
 from gateway.ops.worker import stage_names
 from gateway.sandbox import demo as demo_run
 
 CONFIG_OPTION = typer.Option("--config", envvar="HOCBA_CONFIG", help="The one configuration file.")
-keys_app = typer.Typer(no_args_is_help=True, help="The keys file.")
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to *app*."""
     app.command("run")(run)
     app.command("demo")(demo)
-    app.add_typer(keys_app, name="keys")
 
 
 def stages_asked(config: Config, stages: Sequence[str]) -> list[str]:
@@ -111,44 +107,3 @@ def demo(
         return Supervisor(Plan(config=config, state_dir=state_dir, workers=counts), tell)
 
     raise typer.Exit(demo_run.run(wish, stage_names, make_workers))
-
-
-@keys_app.command("new")
-def keys_new(
-    path: Annotated[Path, typer.Argument(help="The file to make; mode 0600.")],
-    if_missing: Annotated[bool, typer.Option("--if-missing", help="Leave an existing file as it is.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Make fresh lane-token and ledger keys.  The lane-token key is never rotated: back the file up."""
-    try:
-        new_keys(path)
-    except FileExistsError as error:
-        if if_missing:
-            _tell_keys(path, made=False, as_json=as_json)
-            return
-        message = f"{path} exists and is never overwritten: without its keys the ledger cannot be read"
-        raise GatewayError(message) from error
-    _tell_keys(path, made=True, as_json=as_json)
-
-
-def _tell_keys(path: Path, *, made: bool, as_json: bool) -> None:
-    """Where the keys lie, never what they are."""
-    if as_json:
-        print_json({"keys_file": str(path), "made": made})
-    elif made:
-        typer.echo(f"{path} made; keep a copy in a safe place", err=True)
-
-
-@keys_app.command("rotate")
-def keys_rotate(
-    path: Annotated[Path, typer.Argument(help="The file that hocba keys new made.")], *, as_json: JsonOption = False
-) -> None:
-    """Add a fresh ledger key and seal with it from the workers' next start on; what older keys sealed stays readable.
-
-    The lane-token key stays: it names every pupil's slot.  Keep a copy of the file, then restart the workers.
-    """
-    name = rotate_keys(path)
-    if as_json:
-        print_json({"keys_file": str(path), "current": name})
-    else:
-        typer.echo(f"{path}: {name} is the current key; restart the workers", err=True)

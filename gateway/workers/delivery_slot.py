@@ -53,7 +53,7 @@ from gateway.delivery.events import (
 from gateway.delivery.machine import Machine
 from gateway.delivery.values import Entry, Settings
 from gateway.edges.clock import dice, monotonic_s, now_ms
-from gateway.edges.delivery_ledger import DeliveryLedger, Flush
+from gateway.edges.delivery_ledger import DeliveryLedger, Flush, LostSlot
 from gateway.edges.delivery_rows import Origin
 from gateway.edges.delivery_stream import commit
 from gateway.edges.failpoints import failpoint
@@ -206,6 +206,8 @@ class DeliverySlot:
                     message = "a task of the slot was cancelled by nobody"
                     raise RuntimeError(message)
                 case _Failed(error=error):
+                    if not isinstance(error, LostSlot):
+                        self._parts.suspects.blame(error)
                     raise error
                 case _DrainOver():
                     log.warning("drain budget spent", slot=self._slot.number, machine=repr(self._machine))

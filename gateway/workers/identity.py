@@ -18,6 +18,7 @@ import psycopg
 
 from gateway.config import Config
 from gateway.edges import topics
+from gateway.edges.identity_erasure import CHANNEL as ERASURES_CHANNEL
 from gateway.edges.identity_link import Duty, Link
 from gateway.edges.identity_verdicts import VerdictStore
 from gateway.edges.kafka import AssignedSlot, PlainProducer, SlotGroup
@@ -27,7 +28,7 @@ from gateway.edges.population_registry import PopulationRegistry, open_populatio
 from gateway.edges.pupil_registry import PupilRegistry
 from gateway.edges.target_contract import read_credentials
 from gateway.errors import GatewayError
-from gateway.record import MAPPED_TOPIC
+from gateway.record import MAPPED_TOPIC, lane_unsigned
 from gateway.workers.identity_resolver import Resolver
 from gateway.workers.identity_slot import STAGE, IdentitySlot, Shop
 from gateway.workers.suspects import Ward
@@ -65,7 +66,7 @@ async def serve(config: Config, registry: Link, population: Link | None, stop: a
     group = SlotGroup(
         config.kafka, group=STAGE, topics=[MAPPED_TOPIC], run_slot=run_slot, drain_s=config.delivery.drain_s
     )
-    work = [group.run(stop), resolver.run(), _listen(config.ledger.url, bells)]
+    work = [group.run(stop), resolver.run(), _listen(config.ledger.url, bells, resolver)]
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -100,14 +101,21 @@ def _population(config: Config) -> PopulationRegistry | None:
     return next((open_population(settings) for settings in links.values()), None)
 
 
-async def _listen(url: str, bells: Mapping[int, asyncio.Event]) -> None:
-    """Ring a slot's bell when an order for it is written; the poll of each second covers an outage of this."""
+async def _listen(url: str, bells: Mapping[int, asyncio.Event], resolver: Resolver) -> None:
+    """Ring a slot's bell when an order for it is written; the poll of each second covers an outage of this.
+
+    Drop from memory what was erased; after an outage of this, everything: the ledger is asked again.
+    """
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
                 await connection.execute(f"LISTEN {ORDERS_CHANNEL}")
+                await connection.execute(f"LISTEN {ERASURES_CHANNEL}")
+                resolver.drop(None)
                 async for notice in connection.notifies():
-                    if bell := _rung(notice.payload, bells):
+                    if notice.channel == ERASURES_CHANNEL:
+                        resolver.drop(lane_unsigned(int(notice.payload)))
+                    elif bell := _rung(notice.payload, bells):
                         bell.set()
         except psycopg.OperationalError:
             await asyncio.sleep(LISTEN_AGAIN_S)

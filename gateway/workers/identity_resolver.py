@@ -166,6 +166,11 @@ class Resolver:
             self._memory.pop(key, None)
         await hold_while_down(lambda: self._store.forget(keys), "verdicts")
 
+    def drop(self, lane: int | None) -> None:
+        """Have nothing of *lane* in memory any more; None: of anybody."""
+        for key in [key for key in self._memory if lane is None or key[0] == lane]:
+            del self._memory[key]
+
     async def run(self) -> None:
         """Ask, settle and purge until cancelled."""
         async with asyncio.TaskGroup() as group:

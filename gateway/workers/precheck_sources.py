@@ -65,14 +65,16 @@ async def file_chunks(path: Path, place: Mapping[str, int]) -> AsyncIterator[Chu
 
 async def topic_chunks(config: Config, keys: Keys, topic: str, place: Mapping[str, int]) -> AsyncIterator[Chunk]:
     """The pupils whose records stand in *topic* behind *place*; raises GatewayError for a topic that has none."""
-    start, reader = dict(place), _reader(config, keys, topic)
+    start, reader = dict(place), reader_of(config, keys, topic)
     for slot in range(config.slots):
         partition = TopicPartition(topic, slot)
         async for records in read_partition(config.kafka, partition, start.get(str(slot), 0), max_records=CHUNK):
             yield Chunk(reader.lines(records), {str(slot): records[-1].offset + 1})
 
 
-class _Reader:
+class Reader:
+    """Pupils out of records, mapped ones as they are and vendors' own by their connector."""
+
     def __init__(self, keys: Keys, envelope: Envelope, connectors: Sequence[Connector]) -> None:
         self._keys = keys
         self._envelope = envelope
@@ -96,14 +98,15 @@ class _Reader:
         return [output.value or b"" for output in outputs if output.topic == MAPPED_TOPIC]
 
 
-def _reader(config: Config, keys: Keys, topic: str) -> _Reader:
+def reader_of(config: Config, keys: Keys, topic: str) -> Reader:
+    """For the records of *topic*; raises GatewayError for a topic that has no pupils."""
     envelope = Envelope(keys.lane_token, config.slots)
     if topic == MAPPED_TOPIC:
-        return _Reader(keys, envelope, ())
+        return Reader(keys, envelope, ())
     loaded = load_connectors(Path(config.connectors.path), config.connectors.enabled or None)
     theirs = [connector for connector in loaded.values() if topic in connector.topics]
     if not theirs:
         known = sorted({MAPPED_TOPIC, *(name for connector in loaded.values() for name in connector.topics)})
         message = f"{topic} is neither a file nor a topic of a connector; topics: {', '.join(known)}"
         raise GatewayError(message)
-    return _Reader(keys, envelope, theirs[:1])
+    return Reader(keys, envelope, theirs[:1])

@@ -70,6 +70,7 @@ class Suspects:
         self._most = 2 * most_records  # offsets: each record may be followed by a transaction's marker
         self._spans: dict[TopicPartition, tuple[Span, ...]] = {}
         self._begun: set[TopicPartition] = set()
+        self._blamed = False
 
     async def take_over(self) -> None:
         """Learn what the predecessor left; the slot stands at its committed offsets."""
@@ -91,6 +92,10 @@ class Suspects:
                 await self._step(partition, spans, take, bury)
             if partition not in self._spans:
                 await self._ward.marks.write({partition: crash.running(await self._slot.consumer.position(partition))})
+
+    def blame(self, error: BaseException) -> None:
+        """Let the mark stand: *error* of a task beside the try ends the slot, and cancels the try only by that."""
+        self._blamed = self._blamed or not _is_innocent(error)
 
     async def leave(self) -> None:
         """The slot is left in good order; what is suspect still remains so."""
@@ -145,7 +150,7 @@ class Suspects:
         try:
             await take(records)
         except (asyncio.CancelledError, KafkaError) as error:
-            if not isinstance(error, ABOUT_THE_RECORD):
+            if not self._blamed and _is_innocent(error):
                 await self._take_back(partition)
             raise
 
@@ -175,6 +180,11 @@ class Suspects:
             self._spans[partition] = left
         else:
             del self._spans[partition]
+
+
+def _is_innocent(error: BaseException) -> bool:
+    """Whether what ended a try says nothing about the record."""
+    return isinstance(error, asyncio.CancelledError | KafkaError) and not isinstance(error, ABOUT_THE_RECORD)
 
 
 def _told(spans: Sequence[Span]) -> list[str]:

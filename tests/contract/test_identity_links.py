@@ -1,5 +1,6 @@
 """What every link of the resolver's chain promises, on the fakes, and on the edges against their simulators."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,10 +14,11 @@ from gateway.config import PopulationLink
 from gateway.edges.identity_link import NOT_SENT, Duty, Link, RefusedLookup
 from gateway.edges.population_registry import open_population
 from gateway.edges.pupil_registry import PupilRegistry
+from gateway.errors import GatewayError
 from gateway.identity.chain import Finding, Known, People
 from gateway.identity.verdicts import Claim
 from gateway.outcomes import Unavailable
-from gateway.sandbox.simulators.c06 import PATH
+from gateway.sandbox.simulators.c06 import GRANT_PATH, PATH
 from tests.fakes.identity import FakePopulation, FakeRegistry, Person
 from tests.fakes.simulator import Simulator
 
@@ -211,6 +213,54 @@ async def test_unit_of_time_and_hashed_url_are_configuration(start: Callable[...
     await link.aclose()
 
     assert found == [Known(True)]
+
+
+HOPS: dict[str, dict[str, Any]] = {
+    "ndxp": {"auth": "timestamp_basic", "headers": {"X-Road-Client": "VN/MAU/GATEWAY"}},
+    "lgsp": {"auth": "api_key", "headers": {}, "soap_action": "XacThucThongTinCongDan"},
+    "ndop": {"auth": "oauth_client", "access_token_header": "X-Access-Token"},
+}
+
+
+@pytest.mark.parametrize("transport", HOPS)
+async def test_a_hop_is_replaced_by_configuration_alone(start: Callable[..., Simulator], transport: str) -> None:
+    settings = HOPS[transport] | {"transport": transport}
+    simulator = start("c06", auth=settings["auth"], token_life_s=600)
+    token_url = {"token_url": simulator.url + GRANT_PATH} if transport == "ndop" else {}
+    link = open_population(population_link(simulator, **settings, **token_url))
+    found = [await link.ask([AN], uuid.uuid4()), await link.ask([NOBODY], uuid.uuid4())]
+    await link.aclose()
+    other = next(name for name in HOPS if HOPS[name]["auth"] != settings["auth"] and name != "ndop")
+    stranger = open_population(population_link(simulator, **HOPS[other]))
+    refused = await stranger.ask([AN], uuid.uuid4())
+    await stranger.aclose()
+
+    assert found == [[Known(True)], [Known(False)]]
+    assert link.duty.endpoint == f"population:{transport}"
+    assert refused == Unavailable(None, "HTTP-401")
+    assert simulator.summary().get("tokens", 0) == (1 if transport == "ndop" else 0)  # one token for both
+
+
+async def test_a_token_that_is_not_given_or_has_ended_is_no_answer_about_the_person(
+    start: Callable[..., Simulator],
+) -> None:
+    simulator = start("c06", auth="oauth_client", token_life_s=0.4)
+    ndop = HOPS["ndop"] | {"token_url": simulator.url + GRANT_PATH}
+    link = open_population(population_link(simulator, **ndop))
+    first = await link.ask([AN], uuid.uuid4())
+    await asyncio.sleep(0.5)
+    second = await link.ask([AN], uuid.uuid4())
+    simulator.faults(down=True)
+    await asyncio.sleep(0.5)
+    without = await link.ask([AN], uuid.uuid4())
+    await link.aclose()
+
+    assert (first, second) == ([Known(True)], [Known(True)])
+    assert simulator.summary()["tokens"] == 2
+    assert without == Unavailable(None, "token")
+    assert "token" in NOT_SENT
+    with pytest.raises(GatewayError, match="needs a token_url"):
+        open_population(population_link(simulator, **HOPS["ndop"]))
 
 
 async def test_a_fault_of_the_server_and_a_rate_limit_are_to_be_asked_again(start: Callable[..., Simulator]) -> None:

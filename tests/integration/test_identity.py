@@ -317,6 +317,18 @@ async def test_a_person_settles_a_difference_and_a_recheck_finds_who_was_not_the
         ("ID-03", "mismatch", "full_name:different")
     ]
     row = listed[0]["id"]
+    code, shown = hocba(site, "show", row, "--by", "tester")
+    ((candidate,), verdict) = shown["candidates"], shown["verdict"]
+    assert (code, verdict) == (0, "mismatch")
+    assert [(one["field"], one["how"], one["claimed"], one["registered"]) for one in candidate] == [
+        ("full_name", ["different"], "N… M… T… 3…", "L… M… K…"),
+        ("birth_date", [], "2010-…", "2010-…"),
+        ("gender", [], "…", "…"),
+        ("citizen_id", [], f"…{differing.citizen_id[-4:]}", f"…{differing.citizen_id[-4:]}"),
+    ]
+    assert hocba(site, "show", "identity:0:999", "--by", "tester")[0] == 1
+    by_tester = site.rows("SELECT verdict FROM lookups WHERE endpoint = 'registry' AND officer = 'tester'")
+    assert by_tester == [("mismatch",)]
     assert hocba(site, "confirm", row, "-", *SIGNED, given="12345")[0] == 1
     assert hocba(site, "confirm", "identity:0:999", "-", *SIGNED, given=differing.citizen_id)[0] == 1
     assert hocba(site, "confirm", row, "-", *SIGNED, given=differing.citizen_id) == (0, {"released": 1})
@@ -337,6 +349,17 @@ async def test_a_person_settles_a_difference_and_a_recheck_finds_who_was_not_the
     ]
     assert site.rows("SELECT decided_by, reason FROM verdicts WHERE decided_by <> ''") == [(SIGNED[3], SIGNED[1])]
     assert hocba(site, "review") == (0, [])
+
+    gone = hocba(site, "erase", "-", *SIGNED, given=f"{differing.code}\n{missing.code}\n")
+    assert gone == (0, {"pupils": 2, "verdicts": 2, "aliases": 0, "bodies": 3, "open_rows": 0})
+    assert site.rows("SELECT count(*) FROM verdicts") == [(0,)]
+    assert site.rows("SELECT count(*) FROM parked WHERE body IS NOT NULL OR claim_hash IS NOT NULL") == [(0,)]
+    assert site.rows("SELECT ordered_by, count(*) FROM erasures GROUP BY 1") == [("tester", 2)]
+    asked = site.rows("SELECT count(*) FROM lookups WHERE endpoint = 'registry'")[0][0]
+    anew = make(missing, 4, 2, slots=SLOTS)
+    await site.publish([anew])  # the running worker has forgotten, too
+    await settled(site, [*sent, later, anew])
+    assert site.rows("SELECT count(*) FROM lookups WHERE endpoint = 'registry'")[0][0] == asked + 1
 
 
 async def test_what_the_pre_check_found_needs_no_look_up_when_the_records_come(site: Site) -> None:

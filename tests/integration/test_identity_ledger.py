@@ -6,18 +6,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
 from gateway.edges import clock
+from gateway.edges.identity_aliases import Alias, AliasStore
+from gateway.edges.identity_erasure import Erased, erase
 from gateway.edges.identity_ledger import SlotLedger, SlotLost
 from gateway.edges.identity_link import Duty
 from gateway.edges.identity_recheck import RECHECKED, Wish, expire_bodies, recheck, recheck_within
 from gateway.edges.identity_review import REVIEWED, Decision, ReviewDesk
 from gateway.edges.identity_rows import Aftermath, Closing, Parking, Published, Repark
 from gateway.edges.identity_verdicts import Answer, Audit, Done, VerdictStore
-from gateway.edges.keys import Keys, load_keys, new_keys
+from gateway.edges.keys import Keys, load_keys, new_keys, rotate_keys, write_private
 from gateway.edges.ledger import Pool, make_pool, migrate
+from gateway.edges.reseal import by_key, reseal
 from gateway.errors import Problem
 from gateway.identity.cache import Kept
 from gateway.identity.names import How
@@ -33,7 +37,7 @@ from gateway.identity.verdicts import (
     Verdict,
 )
 from gateway.identity.versions import Entry, Head
-from gateway.record import Op, SourceOrder, State
+from gateway.record import Op, SourceOrder, State, lane_token
 
 pytestmark = pytest.mark.servers
 SLOT = 2
@@ -304,5 +308,48 @@ async def test_rows_closed_long_ago_lose_their_bodies_and_open_ones_keep_theirs(
     assert await expire_bodies(pool, now, timedelta(days=40)) == 0
     assert await expire_bodies(pool, now + timedelta(days=41), timedelta(days=40)) == 1
     assert await expire_bodies(pool, now + timedelta(days=41), timedelta(days=40)) == 0
+    (row,) = await ledger.lanes([LANE])
+    assert ledger.unseal(row) == parking(6).value
+
+
+async def test_after_a_rotation_everything_is_sealed_anew_and_the_old_key_can_go(
+    pool: Pool, keys: Keys, ledger: SlotLedger, tmp_path: Path
+) -> None:
+    verdict_key: ClaimKey = (LANE, b"claim")
+    await ledger.park([parking(5), parking(6)], [])
+    later = NOW + timedelta(days=1)
+    await VerdictStore(pool, keys).store([Answer(verdict_key, Kept(Confirmed("001210999901"), later))], [], Done(NOW))
+    await AliasStore(pool, keys).record([Alias("TAM-1", "0199990001")], reason="seen", by="tester")
+    rotate_keys(tmp_path / "keys.json")
+    rotated = load_keys(tmp_path / "keys.json")
+
+    before = await by_key(pool)
+    assert (await reseal(pool, rotated), await reseal(pool, rotated)) == (4, 0)
+
+    assert before == {"k1": {"parked": 2, "verdicts": 1, "aliases": 1}}
+    assert await by_key(pool) == {"k2": {"parked": 2, "verdicts": 1, "aliases": 1}}
+    new = msgspec.json.decode((tmp_path / "keys.json").read_bytes())
+    del new["ledger"]["keys"]["k1"]
+    write_private(tmp_path / "k2.json", msgspec.json.encode(new))
+    alone = load_keys(tmp_path / "k2.json")
+    successor = SlotLedger(pool, alone, SLOT)
+    assert [successor.unseal(row) for row in await successor.lanes([LANE])] == [parking(5).value, parking(6).value]
+    assert (await VerdictStore(pool, alone).known([verdict_key], NOW))[verdict_key].verdict == Confirmed("001210999901")
+    lane = lane_token(alone.lane_token, "TAM-1")
+    assert await AliasStore(pool, alone).known([lane]) == {lane: "0199990001"}
+
+
+async def test_erasure_takes_verdicts_aliases_and_closed_bodies_and_leaves_what_is_open(
+    pool: Pool, keys: Keys, ledger: SlotLedger
+) -> None:
+    await ledger.park([parking(5), parking(6)], [])
+    await ledger.finish(Aftermath(closings=[Closing(5, "released")]))
+    others: ClaimKey = (LANE + 1, b"claim")
+    answers = [Answer(key, Kept(NotFound(), NOW)) for key in ((LANE, b"claim"), others)]
+    await VerdictStore(pool, keys).store(answers, [], Done(NOW))
+
+    assert await erase(pool, [LANE, LANE], reason="asked for", by="tester") == Erased(1, 1, 0, 1, 1)
+    assert await erase(pool, [LANE], reason="asked for", by="tester") == Erased(1, 0, 0, 0, 1)
+    assert set(await VerdictStore(pool, keys).known([(LANE, b"claim"), others], NOW - timedelta(1))) == {others}
     (row,) = await ledger.lanes([LANE])
     assert ledger.unseal(row) == parking(6).value

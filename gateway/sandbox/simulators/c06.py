@@ -12,6 +12,7 @@ import hashlib
 import secrets
 import sqlite3
 import unicodedata
+import urllib.parse
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,9 @@ from starlette.types import ASGIApp
 from gateway.sandbox.simulators.buckets import Bucket
 from gateway.sandbox.simulators.serving import Setting, application, body_of, json_answer, problem
 
-CREDENTIALS = ("user", "secret")
+CREDENTIALS = ("user", "secret", "api_key", "client_id", "client_secret", "access_token")
 PATH = "/soap"
+GRANT_PATH = "/token"
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 _ASKED = "http://dancuquocgia.bca"
 _ANSWERED = "http://www.mic.gov.vn/dancu/1.0"
@@ -96,6 +98,18 @@ class _Desk:
         self._citizens = citizens
         rate = setting.options.rate_per_s
         self._bucket = Bucket(rate, setting.monotonic_s()) if rate else None
+        self._tokens: dict[str, float] = {}
+
+    async def token(self, request: Request) -> Response:
+        """A client's token (RFC 6749, 4.4), for as long as options.token_life_s says."""
+        form = dict(urllib.parse.parse_qsl((await request.body()).decode()))
+        mine = {name: self._setting.credentials[name] for name in ("client_id", "client_secret")}
+        if form != {"grant_type": "client_credentials", **mine}:
+            return problem(401, "invalid_client")
+        token, life_s = secrets.token_urlsafe(24), self._setting.options.token_life_s
+        self._tokens[token] = self._setting.monotonic_s() + life_s
+        self._setting.book.count("tokens")
+        return json_answer({"access_token": token, "token_type": "bearer", "expires_in": life_s})
 
     async def soap(self, request: Request) -> Response:
         if request.method == "HEAD":
@@ -119,6 +133,12 @@ class _Desk:
 
     def _is_known(self, request: Request) -> bool:
         options, mine = self._setting.options, self._setting.credentials
+        if options.auth == "api_key":
+            return secrets.compare_digest(request.headers.get("apikey", "").encode(), mine["api_key"].encode())
+        if options.auth == "oauth_client":
+            token = request.headers.get("authorization", "").removeprefix("Bearer ")
+            is_live = self._tokens.get(token, 0.0) > self._setting.monotonic_s()
+            return is_live and request.headers.get("x-access-token") == mine["access_token"]
         timestamp = request.headers.get("timestamp", "")
         if not timestamp.isdecimal():
             return False
@@ -225,6 +245,7 @@ def c06_app(setting: Setting, data: Path | None) -> ASGIApp:
         setting,
         [
             Route(PATH, desk.soap, methods=["POST", "HEAD"]),
+            Route(GRANT_PATH, desk.token, methods=["POST"]),
             Route("/admin/pupils", desk.add, methods=["POST"]),
         ],
     )

@@ -51,6 +51,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     timestamp_unit: Literal["ms", "s"] = "ms"
     clock_s: Seconds = 300.0
     hashed_url: str = ""
+    auth: Literal["timestamp_basic", "api_key", "oauth_client"] = "timestamp_basic"
 
 
 @dataclass(frozen=True, slots=True)

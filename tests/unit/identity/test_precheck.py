@@ -2,17 +2,28 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 
+import msgspec
 import pytest
 import typer
 
+from gateway.config import Connectors
 from gateway.edges.keys import Keys, load_keys, new_keys
+from gateway.errors import GatewayError
+from gateway.identity.verdicts import Claim
 from gateway.ops.identity_precheck import at_pace, read_state, write_state
+from gateway.record import MAPPED_TOPIC, vendor_topic
+from gateway.sandbox.payloads import vnedu_message, vnedu_row
+from gateway.sandbox.people import synthetic_pupil
 from gateway.workers.identity_precheck import Chunk, Report, precheck
-from gateway.workers.precheck_sources import NoSuchColumn, file_chunks, read_lines
+from gateway.workers.precheck_sources import NoSuchColumn, file_chunks, read_lines, reader_of
 from tests.fakes.identity import FakeRegistry
+from tests.fakes.identity_school import make, pupil
+from tests.unit.identity.test_records import Consumed
 from tests.unit.identity.test_resolver import CONFIG, MemoryStore, claim, person, running
 
+ROOT = Path(__file__).resolve().parents[3]
 HEADER = "pupil_code,citizen_id,full_name,birth_date,gender,school_code,grade,lớp"
 
 
@@ -103,6 +114,29 @@ async def first_lines(file: Path, count: int) -> AsyncIterator[Chunk]:
 def test_a_file_without_a_column_is_refused_with_its_name() -> None:
     with pytest.raises(NoSuchColumn, match=r"^gender, grade$"):
         list(read_lines(["pupil_code,citizen_id,full_name,birth_date,school_code"]))
+
+
+def test_a_topics_pupils_are_those_that_intake_would_pass_on(keys: Keys) -> None:
+    config = msgspec.structs.replace(CONFIG, connectors=Connectors(path=str(ROOT / "connectors")))
+    topic = vendor_topic("vnedu", "records")
+    pupils = [synthetic_pupil(Random(number), level="secondary", number=number) for number in (1, 2)]
+    rows = [vnedu_row(pupil, version=1) for pupil in pupils]
+    broken = rows[1] | {"ma_hoc_sinh": ""}
+    message = Consumed(vnedu_message([rows[0], rows[1], broken]), topic=topic, partition=0)
+    sent = make(pupil(1, "known"), 5, 3, slots=4)
+    cancel = make(pupil(2, "known"), 6, 3, slots=4, op="CANCEL")
+
+    theirs = reader_of(config, keys, topic).lines([message])
+    mapped = reader_of(config, keys, MAPPED_TOPIC).lines([Consumed(sent.value), Consumed(cancel.value)])
+
+    assert [line.claim.pupil_code for line in theirs if line.claim] == [one.pupil_code for one in pupils]
+    assert {line.school for line in theirs} == {one.school_code for one in pupils}
+    assert [(line.school, line.grade) for line in mapped] == [("01999001", "05")]
+    assert mapped[0].claim == Claim(
+        sent.pupil.code, sent.pupil.citizen_id, sent.pupil.name, sent.pupil.birth, sent.pupil.gender
+    )
+    with pytest.raises(GatewayError, match=r"neither a file nor a topic.*gateway\.mapped"):
+        reader_of(config, keys, "vendor.nobody.records")
 
 
 def test_the_pace_is_a_share_of_every_links_rate() -> None:
