@@ -162,6 +162,14 @@ class ImmediateTarget(Protocol):
         ...
 
 
+class VersionQuery(Protocol):
+    """A target that knows no repeated send by itself, and is asked before one."""
+
+    async def held(self, record_ids: Sequence[str]) -> "Mapping[str, int] | Unavailable | Hold":
+        """The highest version that the target applied of each record it knows. Reading only."""
+        ...
+
+
 class PacketTarget(Protocol):
     """A target that takes packets into a staging area and answers them later."""
 

@@ -120,10 +120,11 @@ class Write:
 
 
 class Sending(msgspec.Struct, frozen=True):
-    """A record on its way and what the target is asked for."""
+    """A record on its way and what the target is asked for; *again*: it may be there already."""
 
     entry: Entry
     op: Op
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,9 @@ class Flights:
             flights = [Flight(lane, *self._slot.depart(lane)) for lane in lanes]
             self._last += 1
             self._under_way[self._last] = flights
-            leaving.append(SendBatch(self._last, [Sending(flight.open.entry, flight.op) for flight in flights]))
+            leaving.append(
+                SendBatch(self._last, [Sending(flight.open.entry, flight.op, flight.open.doubt) for flight in flights])
+            )
         return leaving
 
     @property

@@ -82,6 +82,8 @@ class Slot:
                 continue
             self.offsets.open(entry.offset, entry.size)
             open_ = Open(entry, doubt=self._may_be_sent(lane, entry.offset))
+            if open_.doubt:
+                open_.not_before = now + self.settings.ask_after_s
             if entry.offset in event.killers:
                 open_.block(Reason(KILLER))
             lane.queue.append(open_)
@@ -281,7 +283,7 @@ class Slot:
         if head.attempts >= self.settings.most_attempts:
             head.block(Reason(KEEPS_FAILING))
         wait_s = self.settings.backoff.delay_s(head.tries, dice=self.dice(), retry_after_s=retry_after_s)
-        head.not_before = now + wait_s
+        head.not_before = now + max(wait_s, self.settings.ask_after_s if head.doubt else 0.0)
 
     def written(self, ticket: int, now: float) -> None:
         """A write is committed: offsets close, lanes move on."""

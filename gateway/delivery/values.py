@@ -165,3 +165,5 @@ class Settings:
     give_up_s: float = 86_400.0
     packets_in_flight: int = 4
     two_steps: bool = False
+    ask_after_s: float = 0.0
+    """How long a record in doubt waits, until asking the target which version it holds proves something."""

@@ -15,6 +15,7 @@ from gateway.edges import clock
 from gateway.edges.exchange import Answered, plain_code
 from gateway.edges.target_contract import Contract, ImmediateContract, PacketContract, RecordVerdict
 from gateway.edges.target_door import Door, Turned, open_door
+from gateway.edges.target_query import held_versions
 from gateway.national import payload
 from gateway.outcomes import (
     Accepted,
@@ -72,6 +73,12 @@ class HttpImmediate:
         said = {named: row for row in rows if (named := _named(row, wire.answer_id, wire.answer_version)) is not None}
         names = [(send.record_id, send.version) for send in batch]
         return BatchAnswer({name: self._outcome(said.get(name)) for name in names})
+
+    async def held(self, record_ids: Sequence[str]) -> Mapping[str, int] | Unavailable | Hold:
+        """Which version of each record the target holds; see `VersionQuery`."""
+        if self.contract.query is None:
+            return Hold("contract")
+        return await held_versions(self._door, self.contract, self.contract.query, record_ids)
 
     def _dressed(self, send: Send) -> bytes:
         """The payload with its key, and with those names of the envelope that the contract writes otherwise."""

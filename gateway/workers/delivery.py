@@ -90,7 +90,8 @@ class _Worker:
     def _sender(self, door: Door, reader: Reader) -> BatchSender | PacketSender:
         if isinstance(self.target, HttpPackets):
             return PacketSender(self.name, self.target, self.target.contract, door, reader)
-        return BatchSender(self.name, self.target, door, reader)
+        query = None if self.target.contract.idempotency else self.target
+        return BatchSender(self.name, self.target, door, reader, query)
 
     async def listen(self) -> None:
         """Ring a slot's bell when an order for it is written; the poll of each second covers an outage of this."""
@@ -169,7 +170,8 @@ def settings_of(contract: Contract, config: Config) -> Settings:
         breaker_open_s=contract.breaker.open_s,
     )
     if isinstance(contract, ImmediateContract):
-        return settings
+        asks = not contract.idempotency and contract.query is not None
+        return replace(settings, ask_after_s=contract.query.settle_s) if asks and contract.query else settings
     poll = contract.poll
     return replace(
         settings,

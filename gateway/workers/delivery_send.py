@@ -25,16 +25,20 @@ from gateway.outcomes import (
     AlreadyThere,
     Ambiguous,
     BatchAnswer,
+    Duplicate,
     Hold,
     ImmediateTarget,
     Landed,
+    Outcome,
     PacketTarget,
     PollAnswer,
     Receipt,
     RecordVersion,
     Send,
+    Stale,
     Unavailable,
     Verdicts,
+    VersionQuery,
 )
 from gateway.record import NATIONAL_TOPIC, Op, idempotency_key
 from gateway.workers.delivery_lease import Lease
@@ -108,22 +112,50 @@ async def _decoded(reader: Reader, entries: Sequence[Entry]) -> tuple[list[tuple
 
 @dataclass(slots=True)
 class BatchSender:
-    """Sends batches to an immediate target."""
+    """Sends batches to an immediate target; *query* where that must be asked before a record goes again."""
 
     name: str
     target: ImmediateTarget
     door: Door
     reader: Reader
+    query: VersionQuery | None = None
 
     async def send(self, effect: SendBatch) -> Event:
         """Send one batch; always an `Answered`."""
-        batch, unreadable = await self._translated(effect.items)
+        there = await self._asked(self.query, effect.items) if self.query is not None else {}
+        if not isinstance(there, Mapping):
+            return Answered(effect.batch, BatchAnswer({}, whole=there))
+        items = [item for item in effect.items if version_of(item) not in there] if there else effect.items
+        answered = await self._send(effect.batch, items)
+        if there and answered.answer.whole is None:
+            return replace(answered, answer=replace(answered.answer, answers={**answered.answer.answers, **there}))
+        return answered  # of a batch that failed whole, those will be asked for again
+
+    async def _asked(
+        self, query: VersionQuery, items: Sequence[Sending]
+    ) -> Mapping[RecordVersion, Outcome] | Unavailable | Hold:
+        """What the target has already of the records that may be there."""
+        doubtful = [item.entry for item in items if item.again]
+        if not doubtful:
+            return {}
+        lost: Mapping[str, int] | Unavailable | Hold = Unavailable(None, "time-out")
+        held = await self.door.ask(lambda: query.held([entry.record_id for entry in doubtful]), lost)
+        if not isinstance(held, Mapping):
+            return held
+        there: dict[RecordVersion, Outcome] = {}
+        for entry in doubtful:
+            if (version := held.get(entry.record_id, 0)) >= entry.version:
+                there[entry.record_id, entry.version] = Duplicate() if version == entry.version else Stale()
+        return there
+
+    async def _send(self, number: int, items: Sequence[Sending]) -> Answered:
+        batch, unreadable = await self._translated(items)
         answer = BatchAnswer({})
         if batch:
             lost = BatchAnswer({}, whole=Ambiguous("time-out"))
             answer = await self.door.ask(lambda: self.target.send(batch), lost)
         await failpoint("delivery.after_post_before_row")
-        return Answered(effect.batch, answer, unreadable)
+        return Answered(number, answer, unreadable)
 
     async def _translated(self, items: Sequence[Sending]) -> tuple[list[Send], set[int]]:
         """What is sent of *items*, and the offsets of those that cannot be read."""
@@ -141,6 +173,11 @@ class BatchSender:
             if place % RECORDS_BETWEEN_YIELDS == 0:
                 await asyncio.sleep(0)
         return batch, unreadable
+
+
+def version_of(item: Sending) -> RecordVersion:
+    """How answers name a record."""
+    return item.entry.record_id, item.entry.version
 
 
 @dataclass(frozen=True, slots=True)

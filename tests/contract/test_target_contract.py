@@ -10,9 +10,9 @@ from typing import Protocol
 import msgspec
 import pytest
 
-from gateway.edges.target_contract import ImmediateContract, PacketContract, load_contract
+from gateway.edges.target_contract import ImmediateContract, PacketContract, Query, load_contract
 from gateway.edges.target_door import FAST_RECORDS
-from gateway.edges.targets import encode_packet, open_immediate, open_packets
+from gateway.edges.targets import HttpImmediate, encode_packet, open_immediate, open_packets
 from gateway.outcomes import (
     Accepted,
     AlreadyThere,
@@ -33,6 +33,7 @@ from gateway.outcomes import (
     TooLarge,
     Unavailable,
     Verdicts,
+    VersionQuery,
 )
 from gateway.record import Op
 from tests.fakes.simulator import ROOT, Simulator
@@ -63,6 +64,7 @@ class ImmediateRig(Protocol):
     """A target with the means to bring about each situation of the contract."""
 
     target: ImmediateTarget
+    query: VersionQuery
 
     def refuse(self, name: str) -> None: ...
     def forget_one(self, name: str) -> None: ...
@@ -76,6 +78,7 @@ class FakeImmediateRig:
     def __init__(self) -> None:
         self._fake = FakeImmediate()
         self.target: ImmediateTarget = self._fake
+        self.query: VersionQuery = self._fake
 
     def refuse(self, name: str) -> None:
         self._fake.script[name] = deque([REFUSED_IDENTITY] * 9)
@@ -97,8 +100,9 @@ class FakeImmediateRig:
 
 
 class SimulatedImmediateRig:
-    def __init__(self, simulator: Simulator, target: ImmediateTarget) -> None:
-        self.target = target
+    def __init__(self, simulator: Simulator, target: HttpImmediate) -> None:
+        self.target: ImmediateTarget = target
+        self.query: VersionQuery = target
         self._simulator = simulator
 
     def refuse(self, name: str) -> None:
@@ -135,7 +139,8 @@ async def rig(request: pytest.FixtureRequest) -> AsyncIterator[ImmediateRig]:
         return
     simulator: Simulator = request.getfixturevalue("population")
     simulator.faults()
-    contract = population_contract()
+    query = Query(path="/api/v1/records:query", ids="ids", settle_s=1.0)
+    contract = msgspec.structs.replace(population_contract(), query=query)
     if request.param != "simulator":  # goes by the exchange for many small requests
         contract = msgspec.structs.replace(
             contract, batch=msgspec.structs.replace(contract.batch, records=FAST_RECORDS)
@@ -203,6 +208,13 @@ async def test_a_record_missing_from_the_answer_is_ambiguous_and_settled_by_its_
     rig.recover()
 
     assert await only(rig.target, send(name)) == Duplicate()
+
+
+async def test_a_target_says_which_version_of_a_record_it_holds(rig: ImmediateRig, name: str) -> None:
+    await only(rig.target, send(name, 3))
+    other = str(uuid.uuid4())
+
+    assert await rig.query.held([name, other]) == {name: 3}
 
 
 async def test_too_many_records_are_too_large_as_a_whole(rig: ImmediateRig) -> None:

@@ -74,7 +74,7 @@ from gateway.outcomes import (
 from gateway.record import Op, State
 from tests.fakes.delivery_ledger import FakeLedger, Version
 
-Fence = Literal["both", "key", "version"]
+Fence = Literal["both", "key", "version", "neither"]
 
 
 @dataclass
@@ -100,6 +100,7 @@ class Item:
     entry: Entry
     op: Op
     revokes: int = 0
+    again: bool = False
 
     @property
     def version(self) -> Version:
@@ -153,9 +154,11 @@ class FaultyTarget:
         assert not (self.two_steps and item.op is Op.UPDATE), "this portal knows no update"
         if item.revokes:
             return self.revoke(item)
-        if self.fence != "version" and version in self.keys:
+        if self.fence == "neither" and not item.again:
+            assert version not in self.keys, "sent again without asking"
+        if self.fence in {"both", "key"} and version in self.keys:
             return Duplicate()
-        if self.fence != "key" and entry.version <= held:
+        if self.fence != "key" and entry.version <= held:  # neither: the sender asks before it sends again
             return Duplicate() if entry.version == held else Stale()
         if version in self.refused:
             return Refused("MAU-L07", "school")
@@ -437,7 +440,7 @@ class World:
         self.committed = offset
 
     def _send(self, effect: SendBatch) -> None:
-        items = [Item(sending.entry, sending.op) for sending in effect.items]
+        items = [Item(sending.entry, sending.op, again=sending.again) for sending in effect.items]
         for item in items:
             self._departs(item)
         tokens = {item.entry.lane for item in effect.items}

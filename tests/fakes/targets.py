@@ -50,7 +50,7 @@ class FakeImmediate:
     max_records: int = 500
     script: dict[str, deque[Outcome | Forget]] = field(default_factory=dict)
     whole: deque[Whole | Lose] = field(default_factory=deque)
-    held: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
     seen: list[Send] = field(default_factory=list)
     effects: list[RecordVersion] = field(default_factory=list)
@@ -66,17 +66,20 @@ class FakeImmediate:
         answers = {(send.record_id, send.version): self._answer(send) for send in batch}
         return BatchAnswer({}, whole=Ambiguous("connection")) if scripted else BatchAnswer(answers)
 
+    async def held(self, record_ids: Sequence[str]) -> Mapping[str, int]:
+        return {name: self.versions[name] for name in record_ids if name in self.versions}
+
     def _answer(self, send: Send) -> Outcome:
         if send.key in self.keys:
             return Duplicate()
-        held = self.held.get(send.record_id, 0)
+        held = self.versions.get(send.record_id, 0)
         if send.version <= held:
             return Duplicate() if send.version == held else Stale()
         scripted = self.script.get(send.record_id)
         said = scripted.popleft() if scripted else Accepted()
         if isinstance(said, Accepted | Ambiguous | Forget):
             self.keys.add(send.key)
-            self.held[send.record_id] = send.version
+            self.versions[send.record_id] = send.version
             self.effects.append((send.record_id, send.version))
         return Ambiguous("missing") if isinstance(said, Forget) else said
 

@@ -45,7 +45,7 @@ class Deliveries(RuleBasedStateMachine):
     packets = False
     two_steps = False
 
-    @initialize(fence=st.sampled_from(["both", "key", "version"]), seed=st.integers(0, 2**32))
+    @initialize(fence=st.sampled_from(["both", "key", "version", "neither"]), seed=st.integers(0, 2**32))
     def begin(self, fence: Fence, seed: int) -> None:
         # a portal's packets have keys of their own: only the version tells that a record came twice
         self.world = World(

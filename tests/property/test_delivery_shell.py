@@ -137,6 +137,21 @@ def loop() -> Iterator[SimulatedLoop]:
     made.end()
 
 
+def test_i5_no_offset_passes_while_the_ledger_is_down(loop: SimulatedLoop) -> None:
+    shell = started(Shell(loop, 6, latency_s=0.5))
+    for number in range(4):
+        shell.publish(number)
+    shell.pass_time(0.4)
+    shell.store.down = True
+    shell.pass_time(3.0)
+    assert len(shell.target.effects) == 4
+    assert shell.committed == 0
+    shell.store.down = False
+    shell.rest()
+
+    shell.check_rest()
+
+
 def test_i8_a_target_that_is_down_does_not_slow_the_other(loop: SimulatedLoop) -> None:
     down, well = started(Shell(loop, 1, mode="down")), started(Shell(loop, 2))
     for number in range(30):

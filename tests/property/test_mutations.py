@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
+from tests.fakes.simulated_loop import SimulatedLoop
 from tests.property.mutations import MUTATIONS, Mutation, in_force
 
 EXAMPLES = 400
@@ -36,6 +37,8 @@ def finder(where: str) -> Callable[[], None]:
 def _filled(test: Callable[..., None]) -> Callable[[], None]:
     """The test with each value of its parameter, where it has one."""
     marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+    if "loop" in inspect.signature(test).parameters:
+        return lambda: _in_simulated_time(test)
     given = [{marks[0].args[0]: value} for value in marks[0].args[1]] if marks else [{}]
 
     def all_of_it() -> None:
@@ -45,6 +48,14 @@ def _filled(test: Callable[..., None]) -> Callable[[], None]:
     return all_of_it
 
 
+def _in_simulated_time(test: Callable[..., None]) -> None:
+    loop = SimulatedLoop()
+    try:
+        test(loop)
+    finally:
+        loop.end()
+
+
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_a_seeded_fault_is_found(mutation: Mutation) -> None:
     with in_force(mutation), pytest.raises((AssertionError, LookupError, StopIteration)):
@@ -52,5 +63,5 @@ def test_a_seeded_fault_is_found(mutation: Mutation) -> None:
 
 
 def test_without_a_fault_the_named_tests_pass() -> None:
-    for where in sorted({mutation.found_by for mutation in MUTATIONS if "unit." in mutation.found_by}):
+    for where in sorted({mutation.found_by for mutation in MUTATIONS if ":test_" in mutation.found_by}):
         finder(where)()

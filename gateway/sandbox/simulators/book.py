@@ -231,6 +231,15 @@ class Book:
                 "INSERT INTO counters VALUES (?,?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n", [name, n]
             )
 
+    def versions(self, record_ids: Iterable[str]) -> list[tuple[str, int]]:
+        """The highest version applied of each of *record_ids* that is known."""
+        rows = self.connection.execute(
+            "SELECT record_id, version FROM records "
+            "WHERE version > 0 AND record_id IN (SELECT value FROM json_each(?))",
+            [_json(record_ids)],
+        )
+        return [(str(name), int(version)) for name, version in rows]
+
     def summary(self) -> dict[str, int]:
         """Every count of the book, computed from its rows."""
         return _summary(self.connection)

@@ -1,7 +1,8 @@
 """The population platform: takes batches of records and answers each of them at once.
 
 ``POST /api/v1/records:batch`` with ``{"records": [payload + khoa_giao_dich]}`` answers
-``{"results": [{id_ban_ghi, phien_ban, result, code, text}]}`` in any order.
+``{"results": [{id_ban_ghi, phien_ban, result, code, text}]}`` in any order.  ``POST /api/v1/records:query`` with
+``{"ids": [...]}`` answers which version it holds of those it knows.
 
 The rule (facts §5): a version is applied only if it is larger than the largest held; a key that was taken before is a
 duplicate. `options.dedupe` takes one or both of these away, to see what a gateway relies on.
@@ -52,10 +53,20 @@ def population_app(setting: Setting) -> ASGIApp:
             return problem(413, "ERR_TOO_MANY")
         return json_answer({"results": _take(setting, arrivals)})
 
+    async def query(request: Request) -> Response:
+        body = await body_of(request, setting.options.max_bytes)
+        try:
+            ids = msgspec.json.decode(body or b"", type=dict[str, list[str]])["ids"]
+        except (msgspec.MsgspecError, KeyError):
+            return problem(400, "ERR_MALFORMED")
+        held = setting.book.versions(ids)
+        return json_answer({"results": [{"id_ban_ghi": name, "phien_ban": version} for name, version in held]})
+
     return application(
         setting,
         [
             Route("/api/v1/records:batch", guarded(setting.credentials["token"], batch), methods=["POST"]),
+            Route("/api/v1/records:query", guarded(setting.credentials["token"], query), methods=["POST"]),
         ],
     )
 
