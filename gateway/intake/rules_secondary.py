@@ -1,8 +1,7 @@
 """Rules of the secondary record: TT 22/2021/TT-BGDĐT art. 5–9, 12–15 (facts, SR-1 … SR-12).
 
-Marks are compared in tenths (``7.5`` is 75), whole numbers, so rounding is exact.  ``M`` leaves the count.  A study
-level is computed only when every compulsory subject has its mark and six scored ones are left to count; which optional
-subjects count is an option.  The arithmetic of marks stands in `rules_marks`.
+A study level is computed only when every compulsory subject has its mark and six scored ones are left to count; which
+optional subjects count is an option.  The arithmetic of marks stands in `rules_marks`, their count in `rules_tallies`.
 """
 
 import re
@@ -10,66 +9,47 @@ from functools import lru_cache
 from typing import Any
 
 from gateway.errors import Problem
-from gateway.intake.rules_marks import LEVELS, TENTHS, adjusted_level, component_problems, expected_year, study_level
+from gateway.intake.rules_marks import LEVELS, TENTHS, component_problems
 from gateway.intake.rules_options import USUAL, Options
+from gateway.intake.rules_tallies import (
+    COMPULSORY,
+    ELECTIVES_DUE,
+    ELECTIVES_THPT,
+    ENOUGH,
+    PERIOD,
+    RETEST,
+    SHIFTS,
+    Kind,
+    Levels,
+    Sheets,
+    Subjects,
+    kind_of,
+    marks_of,
+    may_be,
+    memo_of,
+    memos_of,
+    possible_levels,
+    remembered,
+    sheets_of,
+    tally,
+)
 from gateway.intake.values import folded
 from gateway.national.schema import code_lists
 
-__all__ = ["adjusted_level", "expected_year", "judge", "study_level"]
-
 Body = dict[str, Any]
-Subjects = dict[str, dict[str, Any]]
-Levels = frozenset[str]
-Kind = tuple[bool, bool, int]
-"""Of a subject: judged by comment, counted for a level, and what any mark of it adds to a tally."""
-Mark = str | None
-Sheet = tuple[int, tuple[Problem, ...]]
-"""The tallies of both terms and the year side by side with the number of retests, and findings."""
-Sheets = dict[tuple[Mark, Mark, Mark, Mark], Sheet]
-Memos = dict[str, tuple[Kind, Sheets]]
-Marks = tuple[list[int], list[bool], bool]
-"""Scored marks in tenths, passed comment subjects, and whether no compulsory subject is missing."""
 
-COMPULSORY: dict[str, frozenset[str]] = {
-    "03": frozenset({"19", "15", "69", "26", "05", "66", "27", "32", "88", "97", "91", "99"}),
-    "04": frozenset({"19", "15", "69", "40", "47", "88", "91", "99"}),
-}
-COMMENT: dict[str, frozenset[str]] = {
-    "03": frozenset({"88", "97", "99", "91"}),
-    "04": frozenset({"88", "29", "30", "99", "91"}),
-}
-_ELECTIVES_THPT = frozenset({"41", "100", "35", "36", "37", "46", "38", "29", "30"})
-_ELECTIVES_DUE = 4
-_ENOUGH = 6
 _CONDUCT = {  # term 2 → term 1 → year (SR-6)
     "T": {"T": "T", "K": "T", "Đ": "K", "CĐ": "K"},
     "K": {"T": "K", "K": "K", "Đ": "K", "CĐ": "Đ"},
     "Đ": {"T": "K", "K": "Đ", "Đ": "Đ", "CĐ": "Đ"},
     "CĐ": {"T": "CĐ", "K": "CĐ", "Đ": "CĐ", "CĐ": "CĐ"},
 }
-_PERIODS = (
-    ("mark_term1", "study_result_term1"),
-    ("mark_term2", "study_result_term2"),
-    ("mark_year", "study_result_year"),
-)
-_BITS, _COUNTER = 8, 0xFF
-_BOUNDS = (80, 65, 50, 35, 0)
-_PASSED, _FAILED_COMMENT, _ELECTIVE, _DUE_SCORED, _DUE_COMMENT = range(5, 10)
-_KINDS = 10
-_ONE = tuple(1 << _BITS * kind for kind in range(_KINDS))
-"""How many marks of a kind: eight bits each, for a level has fewer than 255 subjects."""
-_SHIFTS = tuple(_BITS * _KINDS * period for period in range(3))
-_PERIOD = (1 << _BITS * _KINDS) - 1
-_RETEST = 1 << _BITS * _KINDS * 3
-"""Tallies of the periods stand side by side in one number, and above them the number of retests."""
-_REMEMBERED, _SUBJECTS = 8_192, 256
-_STUDY = tuple(field for _, field in _PERIODS)
+_STUDY = ("study_result_term1", "study_result_term2", "study_result_year")
 _CONDUCT_DUE = ("conduct_result_term1", "conduct_result_term2", "conduct_result_year")
 _DUE = (*_STUDY, *_CONDUCT_DUE)
 NOT_COMPUTABLE = "not_computable"
 """Beside DQ-32: a study level that needs the missing mark cannot be computed (SR-4)."""
-_PERIOD_FIELDS = tuple(zip(_SHIFTS, _STUDY, strict=True))
-_MARKS = ("mark_term1", "mark_term2", "mark_year", "mark_retest")
+_PERIOD_FIELDS = tuple(zip(SHIFTS, _STUDY, strict=True))
 _MOST_ABSENCES = 45
 _EXCUSED, _UNEXCUSED = "absences_excused", "absences_unexcused"
 _HIGHEST_TOTAL = 300
@@ -98,18 +78,18 @@ def judge(body: Body, facts: dict[str, Any], refused: frozenset[str], options: O
     due = _DUE if body.get("disability_not_assessed") is False else _CONDUCT_DUE
     if None in map(results.get, due):
         found += [Problem("DQ-36", f, "SR-12") for f in due if results.get(f) is None and f not in refused]
-    total, problems = _sheets(subjects, level, options.uncounted)
+    total, problems = sheets_of(subjects, level, options.uncounted)
     found += problems
     quiet = body.get("disability_not_assessed") is True or _says_why(found, refused)
     for shift, field in _PERIOD_FIELDS:
         stated = results.get(field)
-        fits = stated is None or _may_be(stated, total >> shift & _PERIOD, level)
+        fits = stated is None or may_be(stated, total >> shift & PERIOD, level)
         if fits is False or (fits is None and not quiet):
             found.append(Problem("DQ-38", field, "SR-4") if fits is False else Problem("DQ-32", field, NOT_COMPUTABLE))
     if facts.get("components"):
         found += component_problems(subjects, facts["components"])
     found += _conduct(results)
-    after = _after_retest(results, subjects if total >= _RETEST else {}, level, options)
+    after = _after_retest(results, subjects if total >= RETEST else {}, level, options)
     found += _after_summer(results, after)
     found += _promotion(body, results, facts, after)
     found += _award(body, results, subjects, options)
@@ -122,11 +102,11 @@ def is_silent(body: Body, results: Body, facts: dict[str, Any], options: Options
     get = results.get
     total = _silent_total(rows, level, options.uncounted)
     due = body.get("disability_not_assessed") is False and None not in map(get, _CONDUCT_DUE)
-    if not due or not 0 < total < _RETEST or get("study_result_after_retest") or get("conduct_result_after_summer"):
+    if not due or not 0 < total < RETEST or get("study_result_after_retest") or get("conduct_result_after_summer"):
         return False
     for shift, field in _PERIOD_FIELDS:
         stated = get(field)
-        if stated is None or _may_be(stated, total >> shift & _PERIOD, level) is not True:
+        if stated is None or may_be(stated, total >> shift & PERIOD, level) is not True:
             return False
     if _conduct(results) or (facts and (facts.get("components") or _absences(results, facts))):
         return False
@@ -136,7 +116,7 @@ def is_silent(body: Body, results: Body, facts: dict[str, Any], options: Options
 
 
 def _silent_total(rows: list[dict[str, Any]], level: str, uncounted: frozenset[str]) -> int:
-    """The sum of the tallies (`_sheets`); 0 where something is to be said of a subject."""
+    """The sum of the tallies (`sheets_of`); 0 where something is to be said of a subject."""
     sheets = _usual(tuple([row.get("subject_code") for row in rows]), level, uncounted)
     if len(sheets) < len(rows):
         return 0
@@ -144,7 +124,7 @@ def _silent_total(rows: list[dict[str, Any]], level: str, uncounted: frozenset[s
     for row, (kind, memo) in zip(rows, sheets, strict=True):
         mark = row.get
         marks = mark("mark_term1"), mark("mark_term2"), mark("mark_year"), mark("mark_retest")
-        sheet = memo.get(marks) or _remembered(memo, kind, marks)
+        sheet = memo.get(marks) or remembered(memo, kind, marks)
         if sheet[1] or marks[2] is None:
             return 0
         total += sheet[0]
@@ -160,37 +140,8 @@ def _usual(codes: tuple[str | None, ...], level: str, uncounted: frozenset[str])
     """The memos of the subjects' marks, if none of them is missing, unnamed, unknown or there twice; else none."""
     if not all(codes) or _codes(codes, level) or _missing(tuple(filter(None, codes)), level):
         return ()
-    memos = _memos(level, uncounted)
-    return tuple(memos.get(code) or _memo(memos, code, level, uncounted) for code in codes if code)
-
-
-def _sheets(subjects: Subjects, level: str, uncounted: frozenset[str]) -> tuple[int, list[Problem]]:
-    """The sum of what the *subjects* add to the tallies, and what is wrong with their marks."""
-    memos = _memos(level, uncounted)
-    total, found = 0, []
-    for code, row in subjects.items():
-        get = row.get
-        marks = get("mark_term1"), get("mark_term2"), get("mark_year"), get("mark_retest")
-        kind, memo = memos.get(code) or _memo(memos, code, level, uncounted)
-        sheet = memo.get(marks) or _remembered(memo, kind, marks)
-        total += sheet[0]
-        if sheet[1]:
-            found += [Problem(p.code, f"subjects[{code}].{p.field}", p.rule) for p in sheet[1]]
-    return total, found
-
-
-@lru_cache(maxsize=16)
-def _memos(level: str, uncounted: frozenset[str]) -> Memos:
-    return {}
-
-
-def _memo(memos: Memos, code: str, level: str, uncounted: frozenset[str]) -> tuple[Kind, Sheets]:
-    """The memo of *code*, shared by the subjects of one kind: few marks in few small memos stay at hand."""
-    kind = _kind(code, level, uncounted)
-    memo = next((memo for other, memo in memos.values() if other == kind), {})
-    if len(memos) < _SUBJECTS:
-        memos[code] = kind, memo
-    return kind, memo
+    memos = memos_of(level, uncounted)
+    return tuple(memos.get(code) or memo_of(memos, code, level, uncounted) for code in codes if code)
 
 
 @lru_cache(maxsize=1_024)
@@ -217,7 +168,7 @@ def _missing_subjects(subjects: Subjects, level: str, refused: frozenset[str]) -
 def _missing(codes: tuple[str, ...], level: str) -> tuple[Problem, ...]:
     there = frozenset(codes)
     found = [Problem("DQ-32", f"subjects[{code}]", NOT_COMPUTABLE) for code in sorted(COMPULSORY[level] - there)]
-    if level == "04" and len(_ELECTIVES_THPT & there) < _ELECTIVES_DUE:
+    if level == "04" and len(ELECTIVES_THPT & there) < ELECTIVES_DUE:
         found.append(Problem("DQ-32", "subjects", NOT_COMPUTABLE))
     return tuple(found)
 
@@ -228,104 +179,6 @@ def _says_why(found: list[Problem], refused: frozenset[str]) -> bool:
         return False
     told = any(problem.code in {"DQ-32", "DQ-11"} for problem in found)
     return told or any(field.startswith("subjects[") for field in refused)
-
-
-@lru_cache(maxsize=1_024)
-def _kind(code: str, level: str, uncounted: frozenset[str]) -> Kind:
-    comment = code in COMMENT[level]
-    adds = _ONE[_ELECTIVE] if code in _ELECTIVES_THPT else 0
-    if code in COMPULSORY[level]:
-        adds += _ONE[_DUE_COMMENT if comment else _DUE_SCORED]
-    return comment, code not in uncounted, adds
-
-
-def _remembered(memo: Sheets, kind: Kind, marks: tuple[Mark, Mark, Mark, Mark]) -> Sheet:
-    if len(memo) >= _REMEMBERED:
-        memo.clear()
-    sheet = memo[marks] = _sheet(kind, marks)
-    return sheet
-
-
-def _sheet(kind: Kind, marks: tuple[Mark, Mark, Mark, Mark]) -> Sheet:
-    """How one subject's marks count in each period, and what is wrong with them: the same for the same marks."""
-    first, second, year, retest = marks
-    tallies = zip(_SHIFTS, (first, second, year), strict=True)
-    adds = sum(_tally(kind, mark) << shift for shift, mark in tallies) + (0 if retest is None else _RETEST)
-    return adds, tuple(_subject(kind[0], first, second, year, retest))
-
-
-def _subject(comment: bool, first: Mark, second: Mark, year: Mark, retest: Mark) -> list[Problem]:
-    """One subject's marks against its kind and each other (SR-2, SR-3, SR-8, SR-10); fields are those of the row."""
-    found = []
-    for field, mark in zip(_MARKS, (first, second, year, retest), strict=True):
-        if mark is not None and mark != "M" and (mark in TENTHS) == comment:
-            found.append(Problem("DQ-11", field))
-    if found:
-        return found
-    exempt = [mark == "M" for mark in (first, second, year) if mark is not None]
-    if any(exempt) and not all(exempt):
-        found.append(Problem("DQ-39", "mark_year", "SR-10"))
-    elif comment and second is not None and year is not None and year != second:
-        found.append(Problem("DQ-37", "mark_year", "SR-3"))
-    elif not comment and year is not None and expected_year(first, second) not in {None, year}:
-        found.append(Problem("DQ-37", "mark_year", "SR-2"))
-    if retest is not None and year is not None and not (year == "CĐ" or TENTHS.get(year, 100) < 50):
-        found.append(Problem("DQ-39", "mark_retest", "SR-8"))
-    return found
-
-
-def _tally(kind: Kind, mark: Mark) -> int:
-    """One mark as an addend: a sum of them tells how many marks stand where (`_BOUNDS` and what follows them)."""
-    comment, counted, adds = kind
-    if mark is None:
-        return 0
-    if mark == "M" or not counted:
-        return adds
-    if (mark in TENTHS) == comment:
-        return 0  # of another kind (DQ-11): as if it were not there
-    if mark not in TENTHS:
-        return adds + _ONE[_PASSED if mark == "Đ" else _FAILED_COMMENT]
-    return adds + _ONE[next(place for place, bound in enumerate(_BOUNDS) if TENTHS[mark] >= bound)]
-
-
-@lru_cache(maxsize=8_192)
-def _marks(total: int, level: str) -> Marks | None:
-    """What counts for the level of a period whose tallies are *total*; None where it is not computable at all.
-
-    A level depends only on how many marks reach which of the bounds, so each mark stands for its bound.  Of a
-    compulsory subject without a mark the best is assumed, and *certain* is False: no level is computed then, only one
-    above what the other marks still allow is noticed.
-    """
-    counts = [total >> shift & _COUNTER for shift in range(0, _BITS * _KINDS, _BITS)]
-    scored = [bound for bound, times in zip(_BOUNDS, counts, strict=False) for _ in range(times)]
-    comments = len(COMPULSORY[level] & COMMENT[level]) - counts[_DUE_COMMENT]
-    best = len(COMPULSORY[level] - COMMENT[level]) - counts[_DUE_SCORED]
-    if level == "04":
-        best += max(0, _ELECTIVES_DUE - counts[_ELECTIVE])
-    if len(scored) + best < _ENOUGH:
-        return None
-    passed = [True] * (counts[_PASSED] + comments) + [False] * counts[_FAILED_COMMENT]
-    return [*scored, *[100] * best], passed, not comments and not best
-
-
-def possible_levels(marks: Marks) -> Levels:
-    """The levels that do not contradict *marks*: the plain and the adjusted one (art. 9.3), or all up to the best."""
-    scored, passed, certain = marks
-    best = adjusted_level(scored, passed)
-    return frozenset({study_level(scored, passed), best} if certain else LEVELS[: LEVELS.index(best) + 1])
-
-
-@lru_cache(maxsize=32_768)
-def _may_be(stated: str, total: int, level: str) -> bool | None:
-    """SR-4 and SR-5: the plain level and the one adjusted by art. 9.3 are both accepted.
-
-    None where nothing speaks against the level, but a compulsory mark is missing in a period that has marks.
-    """
-    marks = _marks(total, level)
-    if marks is None or total == 0:
-        return True
-    fits = stated in possible_levels(marks)
-    return fits and (marks[2] or None)
 
 
 def _conduct(results: Body) -> list[Problem]:
@@ -346,10 +199,10 @@ def _after_retest(results: Body, subjects: Subjects, level: str, options: Option
         year = results.get("study_result_year")
         return None if year is None else _ONLY.get(year) or frozenset({year})
     total = sum(
-        _tally(_kind(code, level, options.uncounted), row.get("mark_retest") or row.get("mark_year"))
+        tally(kind_of(code, level, options.uncounted), row.get("mark_retest") or row.get("mark_year"))
         for code, row in subjects.items()
     )
-    marks = _marks(total, level)
+    marks = marks_of(total, level)
     return None if marks is None else possible_levels(marks)
 
 
@@ -386,7 +239,7 @@ def _award(body: Body, results: Body, subjects: Subjects, options: Options) -> l
     both = results.get("study_result_year") == "T" and results.get("conduct_result_year") == "T"
     counted = (row for code, row in subjects.items() if code not in options.uncounted)
     high = sum(TENTHS.get(row.get("mark_year") or "", 0) >= 90 for row in counted)
-    if both and (not excellent or high >= _ENOUGH):
+    if both and (not excellent or high >= ENOUGH):
         return []
     return [Problem("DQ-39", "award_text", "SR-9")]
 

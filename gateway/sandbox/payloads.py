@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.intake.rules_secondary import expected_year, study_level
+from gateway.intake.rules_marks import expected_year, study_level
 from gateway.sandbox.payloads_xml import hocba_xml
 from gateway.sandbox.people import (
     COMMENTS,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gateway.intake.rules_marks import TENTHS, adjusted_level, expected_term, expected_year, study_level
 from gateway.intake.rules_options import COUNT_OPTIONAL, USUAL
-from gateway.intake.rules_secondary import judge, possible_levels
+from gateway.intake.rules_secondary import judge
+from gateway.intake.rules_tallies import possible_levels
 
 MARK = st.sampled_from(sorted(TENTHS, key=TENTHS.__getitem__))
 EDGES = [0, 34, 35, 49, 50, 64, 65, 79, 80, 100]

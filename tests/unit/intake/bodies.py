@@ -9,7 +9,7 @@ from gateway.intake.rules_identity import Identity
 from gateway.intake.rules_options import USUAL, Options
 from gateway.intake.rules_primary import COMPULSORY as PRIMARY
 from gateway.intake.rules_primary import GENERAL, QUALITIES, SPECIFIC, TESTED
-from gateway.intake.rules_secondary import COMMENT, COMPULSORY
+from gateway.intake.rules_tallies import COMMENT, COMPULSORY
 from gateway.national.schema import level_of
 
 Body = dict[str, Any]

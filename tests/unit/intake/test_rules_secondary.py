@@ -5,7 +5,8 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 
 from gateway.errors import Problem
-from gateway.intake.rules_secondary import adjusted_level, expected_year, judge, study_level
+from gateway.intake.rules_marks import adjusted_level, expected_year, study_level
+from gateway.intake.rules_secondary import judge
 from tests.unit.intake.loaded import codes, items, mapped, rejected, row
 
 PASSED = [True] * 4
