@@ -52,7 +52,7 @@ ASSUMPTIONS: tuple[tuple[str, str], ...] = (
     (
         "idempotency",
         "population: key and version; sector: a packet key is taken once, records by version. "
-        "options.dedupe=key|version|none takes parts of it away",
+        "options.dedupe=key|version|none takes parts of it away; population says which version of a record it holds",
     ),
     ("a repeated packet key", "HTTP 200, success false, data.id_key; never processed again"),
     ("a revoke (purpose 03)", "names the version it revokes, or a higher one, which then becomes the fence"),
