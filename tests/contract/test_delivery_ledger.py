@@ -2,10 +2,12 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from gateway.delivery.effects import Arm, CloseOrder, CreatePacket, MarkPacket, Park, Revoke, Settle, Tried, Write
 from gateway.delivery.events import Ordered
@@ -13,6 +15,7 @@ from gateway.delivery.values import BEHIND, REVOKED, Entry, Known, Member, OpenP
 from gateway.edges.delivery_ledger import DeliveryLedger, Flush, LostSlot, ReceiptRow
 from gateway.edges.ledger import Pool, make_pool, migrate
 from gateway.record import Op, State, lane_signed
+from gateway.sandbox.embedded import Servers
 from tests.fakes.delivery_slot_ledger import FakeSlotLedger, SlotStore
 
 LANE = 2**64 - 5
@@ -28,6 +31,19 @@ class Rig:
         self.order = order
 
 
+@pytest.fixture(scope="module")
+def shared_url(servers: Servers) -> Iterator[str]:
+    """One database for all tests of this file; each has a target of its own in it."""
+    name = sql.Identifier("ledger_contract")
+    with psycopg.connect(servers.ledger_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+    url = servers.ledger_url.rpartition("/")[0] + "/ledger_contract"
+    migrate(url)
+    yield url
+    with psycopg.connect(servers.ledger_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.servers)])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     if request.param == "fake":
@@ -38,21 +54,20 @@ async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
 
         yield Rig(lambda: FakeSlotLedger(store), given)
         return
-    url: str = request.getfixturevalue("ledger_url")
-    migrate(url)
-    pool = make_pool(url, 2)
+    pool = make_pool(request.getfixturevalue("shared_url"), 2)
     await pool.open()
-    yield Rig(lambda: DeliveryLedger(pool, "sector", 1, "test"), lambda *order: _ordered(pool, *order))
+    target = f"t-{request.node.name}"
+    yield Rig(lambda: DeliveryLedger(pool, target, 1, "test"), lambda *order: _ordered(pool, target, *order))
     await pool.close()
 
 
-async def _ordered(pool: Pool, order: int, lane: int, offset: int, action: str) -> None:
+async def _ordered(pool: Pool, target: str, order: int, lane: int, offset: int, action: str) -> None:
     text = (
         "INSERT INTO orders (id, stage, target, slot, lane, topic_offset, action, reason, ordered_by) "
-        "OVERRIDING SYSTEM VALUE VALUES (%s, 'delivery', 'sector', 1, %s, %s, %s, 'test', 'test')"
+        "OVERRIDING SYSTEM VALUE VALUES (%s, 'delivery', %s, 1, %s, %s, %s, 'test', 'test')"
     )
     async with pool.connection() as connection:
-        await connection.execute(text, (order, lane_signed(lane), offset, action))
+        await connection.execute(text, (order, target, lane_signed(lane), offset, action))
 
 
 async def taken_over(rig: Rig, lease_s: float = 5.0) -> Any:

@@ -192,7 +192,7 @@ def test_no_record_is_lost_doubled_or_overtaken_whatever_happens(kind: type[Deli
     run_state_machine_as_test(
         kind,
         settings=settings(
-            max_examples=150,
+            max_examples=100,
             stateful_step_count=30,
             deadline=None,
             phases=QUICK,
