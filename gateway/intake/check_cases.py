@@ -60,8 +60,8 @@ def _said(path: str, read: Read, inputs: Collection[str], free: Collection[str])
 def _inputs(definition: Definition, item: Item) -> Iterator[str]:
     tree, root = item
     yield from leaves(tree)
-    if definition.profile.batch not in {"", WHOLE}:
-        inside = f"$.{definition.profile.batch}."
+    if definition.profile.place not in {"", WHOLE}:
+        inside = f"$.{definition.profile.place}."
         yield from (path for path in leaves(root, "$.") if not path.startswith(inside))
 
 

@@ -131,6 +131,8 @@ def _check_places(faults: Faults, definition: Definition) -> None:
     profile = definition.profile
     if profile.batch not in {"", "$"} and (not is_path(profile.batch) or profile.batch[:1] in {"$", "^"}):
         faults.add(profile.node, f"batch: {_no_path(profile.batch)}")
+    if "*" in profile.place or (profile.keyed and profile.format != "json"):
+        faults.add(profile.node, "batch: * stands at the end only, and only in JSON: the values of an object")
     for path in definition.ignore:
         if not is_path(path):
             faults.add(profile.node, f"ignore: {_no_path(path)}")

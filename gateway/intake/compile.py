@@ -17,6 +17,7 @@ from gateway.intake import functions
 from gateway.intake.documents_embedded import Embedded
 from gateway.intake.functions_numbers import number_of
 from gateway.intake.language import Call, Condition, ConnectorFaults, Definition, Rows, Rule
+from gateway.intake.language_profile import ITEM_KEY
 from gateway.intake.limits import head_limits, limits, needed, safe_length
 from gateway.intake.makers import (
     PARENT,
@@ -156,8 +157,9 @@ class _Compiler:
             components=self._has_components(),
             parts=Parts(self.inputs, self.texts, self.fixed, self.listed, self.alike, frozenset(self.present)),
         )
-        batch = self.definition.profile.batch
-        for path in (*self.definition.ignore, *([f"$.{batch}"] if batch else [])):
+        profile = self.definition.profile
+        places = ([f"$.{profile.place}"] if profile.place else []) + ([ITEM_KEY] if profile.keyed else [])
+        for path in (*self.definition.ignore, *places):
             self._know(path)
         return mapping
 

@@ -21,7 +21,7 @@ from gateway.intake.documents_embedded import differing, embedded, evidence_of, 
 from gateway.intake.documents_policy import policy_of, severities_of
 from gateway.intake.given import NOTHING, Given
 from gateway.intake.language import read_definition
-from gateway.intake.language_profile import Profile, School
+from gateway.intake.language_profile import ITEM_KEY, Profile, School
 from gateway.intake.makers import Found, Getter, add_missing, getter
 from gateway.intake.message import settle_message
 from gateway.intake.outcome import (
@@ -159,6 +159,9 @@ class Connector:
         return (unreadable("not_an_object"),)
 
     def _items(self, root: Tree) -> list[object]:
+        if self.profile.keyed:
+            found = root if self.items is None else self.items(root, root)
+            return _keyed(found) if isinstance(found, dict) else []
         if self.items is None:
             return [root]
         found = self.items(root, root)
@@ -371,8 +374,8 @@ def compile_connector(files: Mapping[str, str], tables: Reference = NO_TABLES) -
         straight=None if profile.format == "xml" else straight_of(definition, mapping, level_of(definition)),
         quick=Quick(profile, level_of(definition), options, tables),
         known=Known(mapping.known),
-        around=None if profile.batch in {"", WHOLE} else Known(mapping.around),
-        items=getter(profile.batch) if profile.batch else None,
+        around=None if profile.place in {"", WHOLE} else Known(mapping.around),
+        items=getter(profile.place) if profile.place else None,
         severity=_severity({**profile.severities, **severities_of(profile)}),
         signed_by=policy_of(profile),
         tables=tables,
@@ -383,6 +386,11 @@ def compile_connector(files: Mapping[str, str], tables: Reference = NO_TABLES) -
 def _severity(own: Mapping[str, str]) -> Callable[[Problem], str]:
     """How a problem weighs for a connector with its *own* severities."""
     return lambda problem: own.get(problem.code) or severity_of(problem)
+
+
+def _keyed(records: Tree) -> list[object]:
+    """The values of an object of records, each with its key; what is no record stays as it is."""
+    return [{**tree, ITEM_KEY: key} if isinstance(tree, dict) else tree for key, tree in records.items()]
 
 
 def _day_of(event: Mapping[str, Any], message: _Message) -> date:

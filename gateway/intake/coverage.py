@@ -107,10 +107,10 @@ def _has_input(reading: Reading, items: Sequence[Item], nothing: frozenset[str])
 
 def unread(definition: Definition, items: Sequence[Item]) -> list[tuple[str, int]]:
     """The inputs of *items* that no rule reads, from the item or as ``$.a``, and in how many items or messages."""
-    batch = definition.profile.batch
+    batch = definition.profile.place
     read = set(_read_paths(definition, list(readings(definition))))
     around = {path for path in read if path.startswith("$.")} | {f"$.{batch}"}
-    inside = read - around if batch else {path.removeprefix("$.") for path in read}
+    inside = read - around if definition.profile.batch else {path.removeprefix("$.") for path in read}
     counts: dict[str, int] = {}
     for tree, _ in items:
         _count_unread(dict.fromkeys(leaves(tree)), inside, counts)

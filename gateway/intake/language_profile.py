@@ -1,6 +1,7 @@
 """What connector.yaml may say, as values: who speaks, for which schools, in which format, within which bounds.
 
-``batch`` leads to the items of a message; ``$`` says that the message itself is their list, or one item.
+``batch`` leads to the items of a message; ``$`` says that the message itself is their list, or one item; ``a.*``
+that they are the values of the object at ``a``.
 """
 
 from collections.abc import Mapping
@@ -32,6 +33,10 @@ _ONLY = {
     "evidence": {"xml"},
 }
 """Key → the formats it belongs to."""
+KEYED = "*"
+"""At the end of ``batch``: the records are the values of an object that has a key for each."""
+ITEM_KEY = "@key"
+"""Where such a record's key is read."""
 DEFAULT_MAX_BYTES = 1_048_576
 DEFAULT_MAX_ITEMS = 500
 DEFAULT_MAX_ROWS = 60
@@ -86,6 +91,16 @@ class Profile:
     """File below ``schemas/`` → its id in the registry; a schema without one is known by its fingerprint."""
     evidence: str = "none"
     """``message``: the bytes of a message are the evidence of its one record, as those of signed XML are."""
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the records are the values of an object."""
+        return self.batch == KEYED or self.batch.endswith(f".{KEYED}")
+
+    @property
+    def place(self) -> str:
+        """The path of the list or object of records; empty where the message is that object, or the only record."""
+        return self.batch.removesuffix(KEYED).removesuffix(".") if self.keyed else self.batch
 
 
 def read_profile(faults: Faults, node: Node) -> Profile:

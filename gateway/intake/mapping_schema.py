@@ -55,7 +55,10 @@ def _connector_shapes() -> dict[str, Json]:
         "title": _said(_TEXT, "The vendor's product and this export, for people."),
         "format": {"enum": sorted(FORMATS)},
         "level": {"enum": sorted(LEVELS), "description": "primary: TT 27/2020; secondary: TT 22/2021."},
-        "batch": _said(_TEXT, "Where the list of records stands in a message; $ where the message is the list."),
+        "batch": _said(
+            _TEXT,
+            "Where the list of records stands; $: the message is the list; a.*: an object holds them by key.",
+        ),
         "version_epoch": _said(count, "Raised when a vendor's versions begin anew (migration): later epochs win."),
         "mapping_version": _said(_WORD, "Raised with every change of a result; records name it."),
         "max_bytes": _said(count, "Of one message; above it GW-01."),

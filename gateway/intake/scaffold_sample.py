@@ -3,6 +3,7 @@
 Only shapes and a few values are looked at; nothing is judged here.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -13,12 +14,15 @@ from gateway.intake.decode_json import decode_json
 from gateway.intake.decode_xml import decode_xml
 from gateway.intake.encodings import ENCODINGS, FIELD, decode_text, disguised
 from gateway.intake.language_csv import CsvLayout
+from gateway.intake.language_profile import ITEM_KEY, KEYED
 from gateway.intake.scaffold_sheet import read_sheet
 from gateway.intake.scaffold_words import NAMES, plain
 from gateway.intake.values import TEXT, as_word
 
 MAX_VALUES: Final = 40
 MAX_ITEMS: Final = 200
+_CODE = re.compile(r"(?:TAM-)?\w*\d{6,}\w*", re.ASCII)
+"""A key that is a code of somebody, not the name of a field."""
 _BRANCHES = {"string", "int", "long", "double", "float", "boolean", "bytes", "null"}
 _KNOWN: Final = frozenset(word for section in NAMES.values() for words in section.values() for word in words)
 
@@ -134,7 +138,7 @@ def _of_tree(kind: str, root: object, *, batch: str | None = None) -> Sample:
     inside, around = _Walk(), _Walk()
     for item in items[:MAX_ITEMS]:
         inside.take(item, "")
-    if path and path != WHOLE:
+    if path and path not in {WHOLE, KEYED}:
         around.take(_without(root, path.split(".")), "$.")
     lists = {}
     for name, elements in inside.lists.items():
@@ -143,7 +147,7 @@ def _of_tree(kind: str, root: object, *, batch: str | None = None) -> Sample:
             rows.take(element, "")
         lists[name] = rows.found(name.rpartition(".")[2])
     told = "" if kind == "avro" else path
-    above = path.rpartition(".")[2] if path != WHOLE else ""
+    above = path.removesuffix(f".{KEYED}").rpartition(".")[2] if path not in {WHOLE, KEYED} else ""
     leaves, rows_of = (*inside.found(above), *around.found()), {k: v for k, v in lists.items() if v}
     return Sample(kind, told, leaves, rows_of, several=len(items) > 1)
 
@@ -151,13 +155,15 @@ def _of_tree(kind: str, root: object, *, batch: str | None = None) -> Sample:
 def _items(root: Tree, path: str) -> list[Tree]:
     here: Any = root
     for name in path.split(".") if path else ():
+        if name == KEYED:
+            return [{**one, ITEM_KEY: key} for key, one in here.items() if isinstance(one, dict)]
         here = here[name]
     return [one for one in here if isinstance(one, dict)] if isinstance(here, list) else [here]
 
 
 def _without(root: Tree, names: Sequence[str]) -> Tree:
     first, *rest = names
-    if not rest:
+    if not rest or rest == [KEYED]:
         return {name: value for name, value in root.items() if name != first}
     return {name: _without(value, rest) if name == first else value for name, value in root.items()}
 
@@ -167,6 +173,8 @@ def _batch(root: Tree, kind: str) -> str:
 
     In XML a list of one is an object: one that names a pupil stands for a list, below an element that holds it alone.
     """
+    if kind == "json" and (keyed := next(_keyed(root, ""), "")):
+        return keyed
     best, most = "", _known_names(root)
     for path, tree in _pupils_alone(root, "") if kind == "xml" else ():
         if 2 * _known_names(tree) >= most:
@@ -176,6 +184,17 @@ def _batch(root: Tree, kind: str) -> str:
         if known and known >= most * 0.8 and (known > most or len(path) > len(best)):
             best, most = path, max(most, known)
     return best
+
+
+def _keyed(tree: Tree, prefix: str) -> Iterator[str]:
+    """``a.*`` for each object ``a`` that holds records by keys that are codes."""
+    codes = [key for key in tree if _CODE.fullmatch(key)]
+    if codes and len(codes) == len(tree) and all(isinstance(value, dict) for value in tree.values()):
+        yield f"{prefix}{KEYED}"
+        return
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _keyed(value, f"{prefix}{name}.")
 
 
 def _pupils_alone(tree: Tree, prefix: str) -> Iterator[tuple[str, Tree]]:

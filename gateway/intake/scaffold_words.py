@@ -46,7 +46,7 @@ education_level: macaphoc caphoc educationlevel schoollevel bachoc
 register_number: sodangbo sosodangbo dangbo registernumber registerno
 full_name: hoten hovaten hotenhocsinh tenhocsinh fullname studentname pupilname name hocsinhhoten studentfullname
 citizen_id: sodinhdanhcanhan sodinhdanh dinhdanh cccd socccd citizenid madinhdanh madinhdanhcanhan nationalid personalid
-pupil_code: mahocsinh mahs studentcode pupilcode studentid mahocsinhbgd moetcode madinhdanhhs code
+pupil_code: mahocsinh mahs studentcode pupilcode studentid mahocsinhbgd moetcode madinhdanhhs code key
 gender: gioitinh gender sex phai
 birth_date: ngaysinh ngaythangnamsinh birthdate dob dateofbirth birthday namsinh sinhngay
 birthplace_address: noisinh birthplace placeofbirth noisinhdiachi

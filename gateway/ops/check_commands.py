@@ -53,7 +53,7 @@ def check_command(
                 typer.echo(json.dumps(result, ensure_ascii=False))
             results.append({**result, "record": None})  # of a year's file the records themselves are not kept
     if not as_json:
-        columns = {**sources(definition_of(path, connector)), NO_ITEMS: compiled.profile.batch}
+        columns = {**sources(definition_of(path, connector)), NO_ITEMS: compiled.profile.place}
         lines = (_readable(result, columns) for result in results)
         for line in lines if each or len(results) < LONG else _grouped(results, columns):
             typer.echo(line)

@@ -14,6 +14,7 @@ from gateway.edges.topics import VENDOR_POLICIES
 from gateway.intake import check
 from gateway.intake.connector import WHOLE
 from gateway.intake.language import Definition
+from gateway.intake.language_profile import ITEM_KEY, KEYED
 from gateway.intake.makers import path_steps
 from gateway.intake.sources import Reading, readings, row_conditions, sorted_rows
 from gateway.national import schema
@@ -194,7 +195,7 @@ def _payload(one: Definition) -> Json:
                 prefix = [*rows.path.split(".")] if rows.path else []
                 names = _names(path)
                 _put(record, [*(f"{n}[]" if n == prefix[-1] else n for n in prefix), *names], f"decides on {label}")
-    return _around(root, record, one.profile.batch, is_list=one.profile.format != "xml")
+    return _around(root, record, one.profile.batch, is_list=one.profile.evidence == "none")
 
 
 def _names(path: str) -> list[str]:
@@ -211,6 +212,10 @@ def _around(root: Json, record: Json, batch: str, *, is_list: bool) -> Json:
     here = root
     for name in above:
         here = here["properties"].setdefault(name, {"type": "object", "properties": {}})
+    if last == KEYED:
+        record["properties"].pop(ITEM_KEY, None)
+        here["additionalProperties"] = record
+        return root
     here["properties"][last] = {"type": "array", "items": record} if is_list else record
     return root
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.errors import Problem
-from gateway.intake import Connector, Items, Mapped, Rejected, RejectedWhole
+from gateway.intake import Connector, ConnectorFaults, Items, Mapped, Rejected, RejectedWhole
 from gateway.intake.connector import compile_connector
 from gateway.intake.decode_avro import id_header
 from gateway.intake.dry_run import dry_run, messages
@@ -314,3 +314,42 @@ def test_a_school_code_a_spreadsheet_has_touched_is_the_code() -> None:
     given["ma_truong"] += ".0"
 
     assert flat_bodies(vnedu(), vnedu_message([given])) == flat_bodies(vnedu(), vnedu_message([row(1)]))
+
+
+def test_records_keyed_by_pupil_code_are_the_values_of_their_object() -> None:
+    connector = changed(
+        ("connector.yaml", "batch: rows", "batch: hocSinh.*"),
+        ("record.yaml", "pupil_code: {from: ma_hoc_sinh,", 'pupil_code: {from: "@key",'),
+    )
+    plain = msgspec.json.decode(vnedu_message([row(1), row(2)]))
+    rows = {one.pop("ma_hoc_sinh"): one for one in plain["rows"]}
+    message = {"hocSinh": {**rows, "7999990109": 5}, "lop": "x"}
+
+    outcome = connector.process(msgspec.json.encode(message), PLACE, PUBLISHED_MS)
+
+    assert isinstance(outcome, Items)
+    assert [item.pupil_code for item in outcome.items if isinstance(item, Mapped)] == list(rows)
+    assert codes(outcome.items[2]) == ["DQ-45:message"]
+    assert outcome.unknown_fields == {"$.lop": 1}
+    none = connector.process(b'{"hocSinh": []}', PLACE, PUBLISHED_MS)
+    assert none == RejectedWhole((Problem("DQ-45", "message", "no_items"),))
+
+
+def test_a_message_may_be_the_object_of_records() -> None:
+    connector = changed(
+        ("connector.yaml", "batch: rows", 'batch: "*"'),
+        ("record.yaml", "pupil_code: {from: ma_hoc_sinh,", 'pupil_code: {from: "@key",'),
+    )
+    one = row(1)
+    code = one.pop("ma_hoc_sinh")
+
+    outcome = connector.process(msgspec.json.encode({code: one}), PLACE, PUBLISHED_MS)
+
+    assert isinstance(outcome, Items)
+    assert [item.pupil_code for item in outcome.items if isinstance(item, Mapped)] == [code]
+
+
+@pytest.mark.parametrize("batch", ["a.*.b", "*.rows"])
+def test_a_star_elsewhere_is_a_fault(batch: str) -> None:
+    with pytest.raises(ConnectorFaults, match="stands at the end only"):
+        changed(("connector.yaml", "batch: rows", f'batch: "{batch}"'))

@@ -151,6 +151,19 @@ def test_attributes_are_named_by_the_element_they_stand_at_and_texts_beside_them
     assert "grade_code from $.lop.@ten: the grade a class name begins with" in found["assumed"]
 
 
+def test_pupils_keyed_by_code_are_seen_as_a_list_and_no_code_becomes_a_path(tmp_path: Path) -> None:
+    sample = {"namHoc": "2025-2026", "hocSinh": {"7999990101": {"hoTen": "Lê Mẫu A", "khoi": 7}}}
+    found = told(tmp_path, json.dumps(sample))
+    profile = (tmp_path / "connectors/probe/connector.yaml").read_text(encoding="utf-8")
+
+    assert 'batch: "hocSinh.*"\n' in profile
+    assert rules(tmp_path, "record")["pupil_code"] == ("@key",)
+    assert rules(tmp_path, "record")["school_year"] == ("$.namHoc",)
+    assert "7999990101" not in json.dumps(found) + "".join(
+        file.read_text(encoding="utf-8") for file in (tmp_path / "connectors/probe").rglob("*.yaml")
+    )
+
+
 def test_a_citizen_id_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
     without = told(tmp_path, json.dumps({"maHocSinh": "7999990101", "hoTen": "Lê Mẫu A", "khoi": 7}))
 
