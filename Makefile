@@ -38,7 +38,7 @@ bench: $(READY) ## figures: ARGS="intake" or "e2e", --json
 	$(HOCBA) bench $(or $(ARGS),e2e)
 
 proof: $(READY) ## kills, pauses, outages, rebalances and back-loads in full (two hours); ARGS="-k outage" picks one
-	HOCBA_PROOF=full $(VENV)/bin/python -m pytest -m proof -p no:randomly -s --timeout 7200 $(ARGS)
+	HOCBA_PROOF=full $(VENV)/bin/python -m pytest -m proof -p no:randomly -s -v --timeout 7200 $(ARGS)
 
 lock: ## rewrite requirements.lock after a change of pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/python -m pip install --quiet uv

@@ -4,7 +4,9 @@ Behind intake everything is one stream, first in, first out: what bulk puts ther
 fill what each reader of the stream (identity, every target) takes up in *BEHIND_S*, and no more.  How much that is, is
 seen from what the readers took up lately; from an idle stream a small first amount is let in and doubles.
 
-    allowed = rate of the slowest reader x BEHIND_S - what lies before it
+    allowed = rate of the slowest reader x BEHIND_S - what lies before it, but *TRICKLE* of its rate as long as it moves
+
+Where the way itself takes longer than BEHIND_S, as on an overloaded machine, the trickle keeps bulk from starving.
 """
 
 from collections import deque
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 BEHIND_S: Final = 1.0
+TRICKLE: Final = 0.05
 LOOKS: Final = 8
 """The rate is taken over so many looks: offsets are committed in jumps."""
 
@@ -40,9 +43,10 @@ class Pace:
         10
         >>> pace.allowed(1.0, {"a": Reader(passed=500, before=100)})
         400
-        >>> pace.allowed(1.5, {"a": Reader(passed=500, before=600)})
-        0
+        >>> pace.allowed(1.5, {"a": Reader(passed=500, before=600)})  # 333/s over the looks: a twentieth of that
+        8
         """
+        since_s = now_s - self._looks[-1][0] if self._looks else 0.0
         self._looks.append((now_s, readers))
         then_s, then = self._looks[0]
         elapsed_s = now_s - then_s
@@ -50,5 +54,6 @@ class Pace:
         for name, reader in readers.items():
             passed = reader.passed - then[name].passed if name in then else 0
             rate = passed / elapsed_s if elapsed_s > 0 else 0.0
-            rooms.append(max(int(rate * BEHIND_S), self.first) - reader.before)
+            room = max(int(rate * BEHIND_S), self.first) - reader.before
+            rooms.append(max(room, int(rate * TRICKLE * since_s + 0.5)))
         return max(0, min(rooms, default=0))

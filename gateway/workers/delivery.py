@@ -28,9 +28,10 @@ from gateway.edges.telemetry import logger
 from gateway.errors import GatewayError
 from gateway.record import NATIONAL_TOPIC
 from gateway.workers.delivery_lease import Lease
+from gateway.workers.delivery_parts import Neighbour, Parts
 from gateway.workers.delivery_records import Shelf
 from gateway.workers.delivery_send import BatchSender, Door, PacketSender, Reader
-from gateway.workers.delivery_slot import DeliverySlot, Parts
+from gateway.workers.delivery_slot import DeliverySlot
 from gateway.workers.suspects import Suspects, Ward
 
 STAGE: Final = "delivery"
@@ -58,7 +59,7 @@ class _Worker:
         self.producer = PlainProducer(config.kafka)
         self.ward = Ward(config.kafka, f"deliver.{name}", self.producer)
         self.limit = asyncio.Semaphore(contract.concurrency)
-        self.neighbours: list[DeliverySlot] = []
+        self.neighbours: list[Neighbour] = []
         self.bells = {slot: asyncio.Event() for slot in range(config.slots)}
         self.calendar = calendar_of(contract)
         self.request_s = min(contract.timeouts.total_s, config.delivery.lease_s / 2)

@@ -1,7 +1,7 @@
 """One slot of delivery: takes over, then hears, decides and acts until it is revoked.
 
     fetch, answers, timer, orders ─► one inbox ─► machine.handle ─► effects
-    writes and readings of the ledger ─► one pump, in their order ─► inbox
+    writes and readings of the ledger ─► one pump (delivery_pump.py), in their order ─► inbox
 
 Nothing decides beside the machine and nothing writes beside the pump; requests are tasks, and no loop waits for one.
 A reading of the ledger is heard before the next write is made, so the machine's knowledge is never older than the
@@ -13,12 +13,11 @@ for its target must not hold the others.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.config import Config
 from gateway.delivery.effects import (
     BuildPacket,
     Commit,
@@ -40,34 +39,29 @@ from gateway.delivery.effects import (
 from gateway.delivery.events import (
     Answered,
     Event,
-    LaneLoaded,
     Polled,
-    Received,
     Revoked,
     Slowed,
     Submitted,
     Vouched,
     Woke,
-    Written,
 )
 from gateway.delivery.machine import Machine
-from gateway.delivery.values import Entry, Settings
-from gateway.edges.clock import dice, monotonic_s, now_ms
-from gateway.edges.delivery_ledger import DeliveryLedger, Flush, LostSlot
-from gateway.edges.delivery_rows import Origin
+from gateway.edges.clock import dice, monotonic_s
+from gateway.edges.delivery_ledger import LostSlot
 from gateway.edges.delivery_stream import commit
 from gateway.edges.failpoints import failpoint
-from gateway.edges.kafka import AssignedSlot, Output, PlainProducer
+from gateway.edges.kafka import AssignedSlot
 from gateway.edges.kafka_start import hold_while_away
 from gateway.edges.kafka_types import Record
 from gateway.edges.ledger import hold_while_down
 from gateway.edges.telemetry import logger
-from gateway.record import receipt_partition, vendor_topic
-from gateway.workers.delivery_alarms import tell_alarms, took
-from gateway.workers.delivery_lease import Lease
-from gateway.workers.delivery_records import Foreign, Receipts, Shelf, entry_of
-from gateway.workers.delivery_send import BatchSender, PacketSender, Reader
-from gateway.workers.suspects import Suspects, quarantined
+from gateway.workers.delivery_alarms import took
+from gateway.workers.delivery_outbox import publish
+from gateway.workers.delivery_parts import Parts, rings
+from gateway.workers.delivery_pump import Fetched, Pump
+from gateway.workers.delivery_send import BatchSender, PacketSender
+from gateway.workers.suspects import quarantined
 
 FETCH_RECORDS: Final = 500
 FETCH_MS: Final = 200
@@ -84,16 +78,6 @@ log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Fetched:
-    """Records whose knowledge is to be read; *heard* is set when the machine has them."""
-
-    records: Sequence[Record]
-    position: int
-    heard: asyncio.Event
-    killers: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class _Failed:
     """A task of the slot ended with an error: so does the slot."""
 
@@ -105,34 +89,6 @@ class _DrainOver:
     """The budget for answers under way is spent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a slot works with; made by the composition of the worker."""
-
-    config: Config
-    target: str
-    settings: Settings
-    ledger: DeliveryLedger
-    lease: Lease
-    shelf: Shelf
-    reader: Reader
-    sender: BatchSender | PacketSender
-    producer: PlainProducer
-    bell: asyncio.Event
-    neighbours: list["DeliverySlot"]
-    suspects: Suspects
-    closed_s: Callable[[], float]
-
-
-@dataclass(slots=True)
-class _Pump:
-    """What goes to the ledger, in order."""
-
-    jobs: asyncio.Queue[Write | LoadLane | _Fetched] = field(default_factory=asyncio.Queue)
-    receipts: asyncio.Event = field(default_factory=asyncio.Event)
-    taken_orders: set[int] = field(default_factory=set)
-
-
 class DeliverySlot:
     """The loop of one slot for one assignment; nothing of it outlives the assignment."""
 
@@ -141,7 +97,7 @@ class DeliverySlot:
         self._slot = slot
         self._machine = Machine(parts.settings, dice)
         self._inbox: asyncio.Queue[Event | _Failed | _DrainOver] = asyncio.Queue()
-        self._pump = _Pump()
+        self._pump = Pump(parts, slot.number, self.tell)
         self._room = asyncio.Event()
         self._moved = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -150,7 +106,6 @@ class DeliverySlot:
         self._committed = -1
         self._drained = False
         self._ending = False
-        self._receipts = Receipts(parts.target)
 
     async def run(self) -> None:
         """Take the slot over and deliver until it is revoked."""
@@ -177,8 +132,9 @@ class DeliverySlot:
             self._room.set()
             self._hear(Slowed(parts.closed_s()))
             self._hear(taken.started)
-            for work in (self._fetch(), self._write(), self._commit(), self._orders(), self._publish(), self._revoke()):
+            for work in (self._fetch(), self._pump.run(), self._commit(), self._orders(), self._revoke()):
                 self._spawn(work)
+            self._spawn(publish(parts, self._pump.receipts))
             self._spawn(self._calendar())
             self._spawn(parts.lease.keep())
             await self._loop()
@@ -191,7 +147,7 @@ class DeliverySlot:
         """Fence the predecessor, wait for its lease, begin ours; False when the slot was revoked meanwhile."""
         parts = self._parts
         left_s = await hold_while_down(parts.ledger.raise_epoch, "take-over")
-        if left_s > 0 and await _rings(self._slot.revoked, left_s):
+        if left_s > 0 and await rings(self._slot.revoked, left_s):
             return False
         await hold_while_down(parts.lease.renew, "take-over")
         return True
@@ -241,7 +197,7 @@ class DeliverySlot:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Write() | LoadLane():
-                self._pump.jobs.put_nowait(effect)
+                self._pump.put(effect)
             case Commit(offset=offset):
                 self._commit_to = offset
                 self._moved.set()
@@ -326,120 +282,28 @@ class DeliverySlot:
             if not records and now_at == position:
                 continue
             position = now_at
-            job = _Fetched(records, position, asyncio.Event())
-            self._pump.jobs.put_nowait(job)
+            job = Fetched(records, position, asyncio.Event())
+            self._pump.put(job)
             await job.heard.wait()
 
     async def _take(self, records: Sequence[Record]) -> None:
         """Suspects, with nothing fetched behind them."""
-        await self._give(_Fetched(records, records[-1].offset + 1, asyncio.Event()))
+        await self._give(Fetched(records, records[-1].offset + 1, asyncio.Event()))
 
     async def _bury(self, record: Record, deaths: int) -> None:
         """Park the record that kills this stage, unread, and keep it whole in quarantine."""
         await self._parts.producer.send([quarantined(record, f"delivery:{self._parts.target}", deaths)])
-        await self._give(_Fetched([record], record.offset + 1, asyncio.Event(), frozenset({record.offset})))
+        await self._give(Fetched([record], record.offset + 1, asyncio.Event(), frozenset({record.offset})))
 
-    async def _give(self, job: _Fetched) -> None:
+    async def _give(self, job: Fetched) -> None:
         await self._room.wait()
-        self._pump.jobs.put_nowait(job)
+        self._pump.put(job)
         await job.heard.wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(PASS_S):
                 while self._commit_to < job.position and not self._slot.revoked.is_set():
                     self._moved.clear()
                     await self._moved.wait()
-
-    async def _write(self) -> None:
-        """The pump: one thing after the other at the ledger; writes that follow each other are one transaction."""
-        jobs = self._pump.jobs
-        held: Write | LoadLane | _Fetched | None = None
-        while True:
-            job = held if held is not None else await jobs.get()
-            held = None
-            match job:
-                case Write():
-                    writes = [job]
-                    while not jobs.empty() and len(writes) < FLUSH_ROWS:
-                        following = jobs.get_nowait()
-                        if not isinstance(following, Write):
-                            held = following
-                            break
-                        writes.append(following)
-                    await self._flush(writes)
-                case LoadLane(lane=lane):
-                    await self._load(lane)
-                case _Fetched():
-                    await self._receive(job)
-
-    async def _flush(self, writes: list[Write]) -> None:
-        flush = await self._prepared(writes)
-        await hold_while_down(lambda: self._parts.ledger.write(flush), "delivery rows")
-        for write in writes:
-            tell_alarms(write, self._parts.target, self._slot.number)
-            self._pump.taken_orders.difference_update(order.order for order in write.orders)
-            for settle in write.settles:
-                self._parts.shelf.forget(settle.entry.offset)
-            for park in write.parks:
-                if not park.step:  # it is sent next
-                    self._parts.shelf.forget(park.entry.offset)
-            self.tell(Written(write.ticket))
-        if flush.receipts:
-            self._pump.receipts.set()
-
-    async def _prepared(self, writes: list[Write]) -> Flush:
-        """The receipts of *writes*; origins that are not in memory are read again."""
-        shelf = self._parts.shelf
-        told = [c.entry.offset for write in writes for c in write.settles]
-        told += [c.entry.offset for write in writes for c in write.parks]
-        values = await self._parts.reader.values(offset for offset in told if not shelf.has_origin(offset))
-        for offset, value in values.items():
-            shelf.origin(offset, value)
-        flush = Flush(list(writes))
-        at_ms = now_ms()
-        for write in writes:
-            for settle in write.settles:
-                flush.receipts.append(self._receipts.settled(settle, shelf.origin(settle.entry.offset), at_ms))
-            for park in write.parks:
-                if park.step:
-                    continue
-                row = self._receipts.parked(park, shelf.origin(park.entry.offset), at_ms)
-                flush.receipts.append(row)
-                flush.parked[park.entry.offset, park.seq] = row.payload
-            for packet in write.packets:
-                for member in packet.members or ():
-                    flush.origins[member.entry.offset] = shelf.origin(member.entry.offset)
-        return flush
-
-    async def _load(self, lane: int) -> None:
-        loaded = await hold_while_down(lambda: self._parts.ledger.lane(lane), "parked rows")
-        for offset, receipt in loaded.receipts.items():
-            self._parts.shelf.learn_receipt(offset, receipt)
-        self.tell(LaneLoaded(lane, loaded.rows, loaded.known))
-
-    async def _receive(self, job: _Fetched) -> None:
-        read = [entry_of(record) for record in job.records]
-        await self._quarantine([one for one in read if isinstance(one, Foreign)])
-        entries = [one for one in read if isinstance(one, Entry)]
-        asked = [(entry.school_year, entry.record_id) for entry in entries]
-        known = await hold_while_down(lambda: self._parts.ledger.known(asked), "known versions")
-        ours = {entry.offset for entry in entries}
-        for record in job.records:
-            if record.offset in job.killers:  # its receipt must not be made from its bytes
-                place = Origin(None, record.topic, record.partition, record.offset, 0, record.timestamp)
-                self._parts.shelf.learn({record.offset: place})
-            elif record.offset in ours:
-                self._parts.shelf.keep(record)
-        self.tell(Received(entries, known, job.position, job.killers))
-        job.heard.set()
-
-    async def _quarantine(self, foreign: Sequence[Foreign]) -> None:
-        """Their offsets pass once Kafka has them; after a crash they may stand there twice."""
-        if not foreign:
-            return
-        outputs = [one.quarantined for one in foreign]
-        await hold_while_away(lambda: self._parts.producer.send(outputs), "quarantine")
-        for one in foreign:
-            log.error("foreign record quarantined", target=self._parts.target, position=str(one.position))
 
     async def _commit(self) -> None:
         while True:
@@ -461,7 +325,7 @@ class DeliverySlot:
             for order in await hold_while_down(lambda: parts.ledger.orders(taken), "orders"):  # noqa: B023  awaited here
                 self._pump.taken_orders.add(order.order)
                 self.tell(order)
-            await _rings(parts.bell, ORDERS_S)
+            await rings(parts.bell, ORDERS_S)
             parts.bell.clear()
 
     async def _calendar(self) -> None:
@@ -471,40 +335,9 @@ class DeliverySlot:
             if (left_s := self._parts.closed_s()) > 0:
                 self.tell(Slowed(left_s))
 
-    async def _publish(self) -> None:
-        """Receipts from the outbox to their vendors, marked when Kafka has them."""
-        parts = self._parts
-        while True:
-            waiting = await hold_while_down(lambda: parts.ledger.unpublished(OUTBOX_RECORDS), "outbox")
-            if waiting:
-                receipts = [self._output(o.receipt.vendor, o.receipt.event_id, o.receipt.payload) for o in waiting]
-                await hold_while_away(lambda: parts.producer.send(receipts), "receipts")  # noqa: B023  awaited here
-                await hold_while_down(lambda: parts.ledger.published(waiting), "outbox")  # noqa: B023  awaited here
-            if len(waiting) < OUTBOX_RECORDS:
-                await _rings(self._pump.receipts, ORDERS_S)
-                self._pump.receipts.clear()
-
-    def _output(self, vendor: str, event: str, payload: bytes) -> Output:
-        partition = receipt_partition(event, self._parts.config.slots)
-        return Output(vendor_topic(vendor, "receipts"), partition, event.encode(), payload, [])
-
     async def _revoke(self) -> None:
         """Stop sending, wait for what is under way within the budget."""
         await self._slot.revoked.wait()
         self.tell(Revoked())
         await asyncio.sleep(self._parts.config.delivery.drain_s * DRAIN_SHARE)
         self._inbox.put_nowait(_DrainOver())
-
-
-async def _rings(bell: asyncio.Event, seconds: float) -> bool:
-    """Whether *bell* rings within *seconds*.
-
-    Not by ``wait_for``: until Python 3.12 it swallows a cancellation that comes together with the bell, and the slot
-    would wait for this task for ever when it ends.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            await bell.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -21,10 +21,10 @@ from gateway.sandbox.simulators.book import read_book
 from gateway.sandbox.vendors import registry_entry
 from tests.e2e.installation import FULL, Installation, installation
 
-BULK, BULK_PUPILS = (500_000, 20_000) if FULL else (6_000, 300)
+BULK, BULK_PUPILS = (500_000, 20_000) if FULL else (3_000, 300)
 ROWS = 20
 """Of one message of the back-load."""
-LIVE_PER_S, LIVE_S = (20, 60) if FULL else (20, 10)
+LIVE_PER_S, LIVE_S = (20, 60) if FULL else (20, 6)
 FACTOR, FLOOR_MS = 2.0, 1_500
 """Twice the usual; what is usual is taken for no less than the second, which is noise of a shared machine."""
 

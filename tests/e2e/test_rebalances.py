@@ -23,8 +23,8 @@ from tests.e2e.delivery_site import FULL, DeliverySite, Worker, delivery_site
 from tests.fakes.relay import Relay, relay
 from tests.fakes.stream import Made, stream
 
-PUPILS, VERSIONS = (6000, 4) if FULL else (200, 3)
-LASTS_S = 240.0 if FULL else 16.0
+PUPILS, VERSIONS = (6000, 4) if FULL else (120, 3)
+LASTS_S = 240.0 if FULL else 12.0
 EVERY_S = 5.0 if FULL else 2.5
 MOST_WORKERS = 3
 WINDOW = 100
