@@ -1,6 +1,8 @@
 """An exchange over httpx: tokens, packets, batches and registries, where requests are few and large.
 
 At 64 requests at a time it costs many times what it sends (docs/adr/0008): one record a request goes by exchange_fast.
+The number of connections is bounded here and not by the pool: httpcore 1.0 keeps the place of a request that is
+cancelled before its connection opens for ever, so that a bounded pool stands still after as many of them.
 """
 
 import asyncio
@@ -19,10 +21,11 @@ class HttpxExchange:
 
     def __init__(self, way: Way) -> None:
         self._way = way
+        self._free = asyncio.Semaphore(way.connections)
         self._client = httpx.AsyncClient(
             base_url=way.url,
             timeout=httpx.Timeout(way.total_s, connect=way.connect_s, write=way.write_s, read=way.read_s),
-            limits=httpx.Limits(max_connections=way.connections, max_keepalive_connections=way.connections),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=way.connections),
             headers={"accept-encoding": "identity"},
             verify=_tls(way),
             follow_redirects=False,
@@ -34,11 +37,13 @@ class HttpxExchange:
         if not stays(path):
             return NotSent("contract")
         request = self._client.build_request(method, path, **parts)
+        leaves = False
         try:
-            async with asyncio.timeout(self._way.total_s):
+            async with asyncio.timeout(self._way.total_s), self._free:
+                leaves = True
                 return await self._read(request)
         except (TimeoutError, httpx.TransportError, httpx.DecodingError) as error:
-            return _known_after(error)
+            return _known_after(error) if leaves else NotSent("outage")
 
     async def _read(self, request: httpx.Request) -> Reply:
         answer = await self._client.send(request, stream=True)
@@ -72,8 +77,6 @@ def _known_after(error: Exception) -> Reply:
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout():
             return NotSent(_why(error))
-        case httpx.PoolTimeout():
-            return NotSent("outage")
         case TimeoutError() | httpx.TimeoutException():
             return Lost("timeout")
         case httpx.DecodingError():
