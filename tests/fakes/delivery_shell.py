@@ -25,9 +25,10 @@ from gateway.outcomes import Ambiguous, BatchAnswer, Refused, Send, Unavailable
 from gateway.record import NATIONAL_TOPIC, State
 from gateway.workers import delivery_lease, delivery_slot
 from gateway.workers.delivery_lease import Lease
+from gateway.workers.delivery_parts import Parts
 from gateway.workers.delivery_records import Shelf, entry_of
 from gateway.workers.delivery_send import BatchSender, Door
-from gateway.workers.delivery_slot import DeliverySlot, Parts
+from gateway.workers.delivery_slot import DeliverySlot
 from tests.fakes.delivery_records import National, national
 from tests.fakes.delivery_slot_ledger import FakeSlotLedger, SlotStore, as_ledger
 from tests.fakes.simulated_loop import SimulatedLoop

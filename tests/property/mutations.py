@@ -262,9 +262,9 @@ MUTATIONS = (
     Mutation(
         "a write counts as committed before it is",
         "I5: an offset passes what is neither settled nor taken over",
-        "workers.delivery_slot:DeliverySlot._flush",
+        "workers.delivery_pump:Pump._flush",
         'await hold_while_down(lambda: self._parts.ledger.write(flush), "delivery rows")',
-        'self._spawn(hold_while_down(lambda: self._parts.ledger.write(flush), "delivery rows"))',
+        'asyncio.ensure_future(hold_while_down(lambda: self._parts.ledger.write(flush), "delivery rows"))',
         "property.test_delivery_shell:test_i5_no_offset_passes_while_the_ledger_is_down",
     ),
     Mutation(
