@@ -198,12 +198,19 @@ async def test_known_pupils_flow_at_full_rate_while_three_percent_drain_at_the_r
 
 
 def check_order(placed: list[Placed], sent: list[Sent], lanes: set[int]) -> None:
-    """Each pupil's records left in the order in which they came."""
-    place = {one.event_id: number for number, one in enumerate(sent)}
+    """Each pupil's records left in the order in which they came; a newer version of a waiting one in its place."""
+    out = {one.event_id for one in placed}
+    place: dict[str, int] = {}
+    vacant: dict[str, int] = {}
+    for number, one in enumerate(sent):
+        if one.event_id in out:
+            place[one.event_id] = vacant.pop(one.record_id, number)
+        else:
+            vacant.setdefault(one.record_id, number)
     seen: dict[int, list[int]] = defaultdict(list)
-    for one in placed:
-        if one.lane in lanes:
-            seen[one.lane].append(place[one.event_id])
+    for one_placed in placed:
+        if one_placed.lane in lanes:
+            seen[one_placed.lane].append(place[one_placed.event_id])
     assert seen.keys() == lanes
     assert all(order == sorted(order) for order in seen.values())
 
