@@ -211,6 +211,20 @@ def test_explain_takes_the_vendors_id_and_the_record_id_too(world: World, asked:
     assert world.event in {story["event_id"] for story in world.json("explain", asked)}
 
 
+def test_the_proof_of_delivery_names_keys_answers_and_receipts_of_each_target_and_nobody(world: World) -> None:
+    made = world.json("explain", world.event, "--proof")
+
+    (version,) = [one for one in made["versions"] if one["event_id"] == world.event]
+    assert [(at["target"], at["state"]) for at in version["targets"]] == [
+        ("population", "accepted"),
+        ("sector", "parked"),
+    ]
+    assert len({at["idempotency_key"] for at in version["targets"]}) == 2
+    assert (version["targets"][1]["reply"], version["targets"][1]["may_be_applied"]) == ("HB-501", False)
+    assert [told["state"] for told in version["receipts"]] == ["accepted", "parked"]
+    assert len(made["sha256"]) == 64
+
+
 def test_explain_reads_the_head_of_what_identity_holds(world: World) -> None:
     (story,) = world.json("explain", world.held_event)
 
