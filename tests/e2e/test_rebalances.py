@@ -5,6 +5,7 @@ at the same time; while it goes on, the group's offsets are compared with what t
 """
 
 import asyncio
+import itertools
 import random
 import signal
 from collections import Counter
@@ -52,6 +53,7 @@ class Fleet:
         self.urls = {target: url}
         self.moves: Counter[str] = Counter()
         self.alive: list[Worker] = []
+        self.turns = itertools.cycle(["kill", "leave", "join", "kill", "kill"])
 
     def join(self) -> None:
         """One more, and one for each that has ended."""
@@ -61,8 +63,8 @@ class Fleet:
     def move(self) -> None:
         """Somebody joins, leaves or is killed; a killed one is followed by another, as its supervisor would do."""
         self.alive = [worker for worker in self.alive if not worker.ended]
-        kinds = ["join"] if len(self.alive) < 2 else ["leave", "kill", "kill"]
-        kind = self.dice.choice(kinds + ["join"] * (len(self.alive) < MOST_WORKERS))
+        kind = "join" if len(self.alive) < 2 else next(self.turns)
+        kind = "kill" if kind == "join" and len(self.alive) >= MOST_WORKERS else kind
         self.moves[kind] += 1
         if kind == "join":
             self.join()
