@@ -188,13 +188,13 @@ async def test_known_pupils_flow_at_full_rate_while_three_percent_drain_at_the_r
     print(
         f"known: {alone:.0f}/s alone, {among:.0f}/s with 3 % unknown among them; look-ups {len(asked) / seconds:.1f}/s"
     )
-    assert among > alone * (0.8 if FULL else 0.4)  # a small run on a busy machine says less
     assert Counter(one.pupil_code for one in asked) == Counter(child.code for child in unknown)  # each pupil once
     assert seconds <= len(unknown) / LOOKUPS_PER_S * 1.2 + (0 if FULL else 3)
     assert seconds >= (len(unknown) - 20) / LOOKUPS_PER_S  # 20 may be on their way at once
     assert site.registry.summary().get("lookups_429", 0) == 0
     check_order(placed, second, lanes)
     check(School(sent=[*first, *second]), await account(site), site)
+    assert among > alone * (0.8 if FULL else 0.4)  # a small run on a busy machine says less
 
 
 def check_order(placed: list[Placed], sent: list[Sent], lanes: set[int]) -> None:
