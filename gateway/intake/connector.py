@@ -181,17 +181,17 @@ class Connector:
             findings = (*message.findings, *own.findings)
             message = message._replace(evidence=own.evidence, findings=findings, signed=own.tree)
         made = None if self.straight is None else self.straight.make(tree, message.root, shape)
-        if made is not None and _OPS.get(made.event.get("type") or "NEW") is not Op.CANCEL:
+        if made is not None and (op := _op_of(made.event)) is not Op.CANCEL:
             plain = not message.findings and message.evidence is None
-            usual = self.quick.mapped(index, made, message.timestamp_ms) if plain else None
-            return self._plain(index, made, message) if usual is None else usual
+            usual = self.quick.mapped(index, op, made, message.timestamp_ms) if plain else None
+            return self._plain(index, op, made, message) if usual is None else usual
         long = self._long_lists(tree, message.root)
         found: Found = [*message.findings, *long]
         event = {name: make(tree, message.root, found) for name, make in self.mapping.event}
         for name, field in self.mapping.event_due:
             if event[name] is None and not any(problem.field == field for problem in found):
                 found.append(Problem("DQ-33", field))
-        op = _OPS.get(event.get("type") or "NEW", Op.NEW)
+        op = _op_of(event)
         record = self.mapping.keys if op is Op.CANCEL or long else self.mapping.record
         body = {name: make(tree, message.root, found) for name, make in record}
         order = self._order(event, found)
@@ -202,11 +202,10 @@ class Connector:
             return self._outcome(_Draft(index, op, event, order, body), found, message)
         return self._full(_Draft(index, op, event, order, body), tree, found, message)
 
-    def _plain(self, index: int, made: Made, message: _Message) -> Item:
+    def _plain(self, index: int, op: Op, made: Made, message: _Message) -> Item:
         """The rest of the way of an item that the straight path has mapped without a finding."""
         made.watch()
         found: Found = [*message.findings]
-        op = _OPS.get(made.event.get("type") or "NEW", Op.NEW)
         order = self._order(made.event, found)
         self._authority(made.body, made.event, message, found)
         draft = _Draft(index, op, made.event, order, made.body, made)
@@ -386,6 +385,11 @@ def compile_connector(files: Mapping[str, str], tables: Reference = NO_TABLES) -
 def _severity(own: Mapping[str, str]) -> Callable[[Problem], str]:
     """How a problem weighs for a connector with its *own* severities."""
     return lambda problem: own.get(problem.code) or severity_of(problem)
+
+
+def _op_of(event: Mapping[str, Any]) -> Op:
+    """What an event asks for; without a word, or by one that no table knows, a new record."""
+    return _OPS.get(event.get("type") or "NEW", Op.NEW)
 
 
 def _keyed(records: Tree) -> list[object]:

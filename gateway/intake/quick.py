@@ -24,13 +24,10 @@ from gateway.record import Op, SourceOrder, record_id
 
 Body = dict[str, Any]
 REMEMBERED: Final = 8_192
-_DAY_MS: Final = 86_400_000
-_VIETNAM_MS: Final = 25_200_000
 _SILENT: Mapping[str, Callable[[Body, Body, Body, Options], bool]] = {
     "27": rules_primary.is_silent,
     "22": rules_secondary.is_silent,
 }
-_OPS: Final = {None: Op.NEW, "NEW": Op.NEW, "UPdate": Op.UPDATE, "UPDATE": Op.UPDATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +55,19 @@ class Quick:
         self._authorised: dict[tuple[str, int], bool] = {}
         self._well_formed: set[str | None] = {None}
 
-    def mapped(self, index: int, made: Made, timestamp_ms: int) -> Mapped | None:
+    def mapped(self, index: int, op: Op, made: Made, timestamp_ms: int) -> Mapped | None:
         """The outcome of a plainly mapped item; None where the complete judgement has to look, *made* as before."""
         event, body, facts = made.event, made.body, made.facts
         get = body.get
         year, school, code, grade = get("school_year"), get("school_code"), get("pupil_code"), get("grade_code")
         key = year, grade, get("education_level"), get("circular")
         frame = self._frames.get(key) or self._frame(key)
-        op, order, moment = _OPS.get(event.get("type")), event.get("version"), event.get("occurred_at")
+        order, moment = event.get("version"), event.get("occurred_at")
         order = moment if order is None else order
-        if frame is None or op is None or order is None or year is None or not code or not school:
+        if frame is None or order is None or year is None or not code or not school:
             return None
         occurred = timestamp_ms if moment is None else moment
-        today = (occurred + _VIETNAM_MS) // _DAY_MS
+        today = (occurred + rules.VIETNAM_MS) // rules.DAY_MS
         allowed = self._authorised.get((school, today))
         if not (self._authority(school, today) if allowed is None else allowed):
             return None
@@ -143,7 +140,7 @@ class Quick:
         return found
 
     def _authority(self, school: str, today: int) -> bool:
-        day = day_of(today * _DAY_MS)
+        day = day_of(today * rules.DAY_MS)
         held = school_on(self._tables, school, day) == school
         found = held and any(one.since <= day <= one.until for one in self._schools.get(school, ()))
         if len(self._authorised) >= REMEMBERED:

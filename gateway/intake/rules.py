@@ -29,8 +29,8 @@ _DISTRICT_WORDS = (_DISTRICT, _QUARTER, _TOWN) = ("huyện ", "quận ", "thị 
 _ADDRESSES = (_BIRTHPLACE, _HOMETOWN, _RESIDENCE) = ("birthplace_address", "hometown_address", "residence_address")
 _NO_DISTRICTS_SINCE = 2025
 _MILLISECOND = timedelta(milliseconds=1)
-_DAY_MS = 86_400_000
-_VIETNAM_MS = 7 * 3_600_000
+DAY_MS = 86_400_000
+VIETNAM_MS = 7 * 3_600_000
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 CLOCK_DRIFT_MS = 300_000
 """How far a clock may be ahead of ours; our assumption."""
@@ -154,7 +154,7 @@ def issue_problems(issued: date, school_year: str, published_ms: int) -> list[Pr
 
 def first_ms(day: date) -> int:
     """The first moment of *day* in Vietnam, in milliseconds since 1970 UTC."""
-    return (day.toordinal() - _FIRST_DAY) * _DAY_MS - _VIETNAM_MS
+    return (day.toordinal() - _FIRST_DAY) * DAY_MS - VIETNAM_MS
 
 
 @lru_cache(maxsize=256)
@@ -168,7 +168,7 @@ def year_ms(school_year: str) -> tuple[int, int]:
 
 def _ms(moment: datetime) -> int:
     """Of the same reading of a clock in Vietnam."""
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND - _VIETNAM_MS
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND - VIETNAM_MS
 
 
 def _birth(body: Body) -> list[Problem]:
