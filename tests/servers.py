@@ -4,6 +4,7 @@ One Kafka and one PostgreSQL serve the whole session. Tests stay apart by a fres
 (`ledger_url`) and by a prefix for their topics and groups (`prefix`).
 """
 
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -13,6 +14,10 @@ from psycopg import sql
 
 from gateway.sandbox.embedded import Servers, embedded_servers
 from gateway.sandbox.registry_server import running_registry
+
+if os.environ.get("HOCBA_PROOF") != "full":
+    # most of these servers live for seconds: the JVM's second compiler would take a quarter of the processor time
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")

@@ -66,16 +66,19 @@ class Duel:
     made: list[Made] = field(default_factory=list)
 
     async def both(self) -> None:
-        """Two workers at work, each with slots."""
-        self.sides = [side for side in self.sides if not side[0].ended]
-        while len(self.sides) < 2:
-            way = await self.stack.enter_async_context(relay(self.site.targets[TARGET].url))
-            worker = self.site.start(TARGET, mutation=self.mutation, urls={TARGET: way.url})
-            self.sides.append((worker, way))
-        names = {worker.owner for worker, _ in self.sides}
-        await self.until(
-            lambda: len(held := self.site.owners(TARGET)) == SLOTS and set(held.values()) == names, "both at work"
-        )
+        """Two workers at work, each with slots; one that woke may still end, and then another takes its place."""
+        while not self._both_at_work():
+            self.sides = [side for side in self.sides if not side[0].ended]
+            while len(self.sides) < 2:
+                way = await self.stack.enter_async_context(relay(self.site.targets[TARGET].url))
+                worker = self.site.start(TARGET, mutation=self.mutation, urls={TARGET: way.url})
+                self.sides.append((worker, way))
+            await self.until(lambda: self._both_at_work() or any(w.ended for w, _ in self.sides), "both at work")
+
+    def _both_at_work(self) -> bool:
+        held = self.site.owners(TARGET)
+        running = {worker.owner for worker, _ in self.sides if not worker.ended}
+        return len(held) == SLOTS and len(running) == 2 and set(held.values()) == running
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for it."""

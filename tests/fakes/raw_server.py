@@ -2,9 +2,14 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+ACCEPTED_S = 0.01
+"""A connection that was taken just now has its task after that; without one nobody would close it."""
 
 
 @dataclass(slots=True)
@@ -24,6 +29,34 @@ def answer(status: str, body: str = "", *headers: str) -> bytes:
 
 
 @asynccontextmanager
+async def served(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Give each connection to *serve* until the block ends; nothing is left open then."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            with suppress(ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
+                await serve(reader, writer)
+        finally:
+            writer.close()
+            with suppress(ConnectionError, ssl.SSLError):
+                await writer.wait_closed()
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await asyncio.sleep(ACCEPTED_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
 async def raw_server(
     *script: bytes, pause_s: float = 0.0, greet: bytes = b"", tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[RawServer]:
@@ -31,36 +64,24 @@ async def raw_server(
 
     *greet* is said at once, before anything is asked; *pause_s* passes before each answer.
     """
-    left, said, ended = list(script), RawServer(), asyncio.Event()
-    serving: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
+    left, said = list(script), RawServer()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving[asyncio.current_task()] = writer
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            writer.write(greet)
-            while head := await _head(reader, said.bodies):
-                said.asked.append(head[0])
-                said.heads.append(head)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), pause_s)
-                if not left or ended.is_set():
-                    break
-                reply = left.pop(0)
-                writer.write(reply)
-                await writer.drain()
-                if not reply.startswith(b"HTTP/1.1") or _is_cut(reply):
-                    break
-        writer.close()
+        writer.write(greet)
+        while head := await _head(reader, said.bodies):
+            said.asked.append(head[0])
+            said.heads.append(head)
+            await asyncio.sleep(pause_s)
+            if not left:
+                break
+            reply = left.pop(0)
+            writer.write(reply)
+            await writer.drain()
+            if not reply.startswith(b"HTTP/1.1") or _is_cut(reply):
+                break
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    said.url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield said
-    ended.set()
-    server.close()
-    for task, writer in serving.items():
-        writer.close()
-        if task is not None:
-            await task
+    async with served(serve, tls) as said.url:
+        yield said
 
 
 def _is_cut(reply: bytes) -> bool:

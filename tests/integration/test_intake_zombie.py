@@ -102,7 +102,7 @@ def write_config(folder: Path, broker: str, vendor: str) -> Path:
         f"""
 slots: {SLOTS}
 kafka: {{bootstrap_servers: "{broker}", replication_factor: 1, min_insync_replicas: 1, session_timeout_ms: 2000,
-  transaction_timeout_ms: 5000, group_prefix: {vendor}}}
+  transaction_timeout_ms: 20000, group_prefix: {vendor}}}
 ledger: {{url: "postgresql://unused"}}
 keys_file: {keys}
 state_dir: {folder}
