@@ -174,20 +174,23 @@ class IdentitySlot:
             self._bell.clear()
             self._orders_at_s = clock.monotonic_s() + ORDERS_POLL_S
             await self._take_orders()
-        self._due &= self._lanes
-        if self._due:
-            lanes = [self._due.pop() for _ in range(min(LANES_AT_ONCE, len(self._due)))]
-            await self._try_again(lanes, ())
         settings = self._shop.config.identity
-        if self._waiting >= self._most_waiting:  # hold the stream instead of parking the nation
+        self._due &= self._lanes
+        due = [self._due.pop() for _ in range(min(LANES_AT_ONCE, len(self._due)))]
+        records: Sequence[Record] = ()
+        if self._waiting < self._most_waiting:  # hold the stream instead of parking the nation
+            timeout_ms = 0 if due else settings.linger_ms
+            fetched = await self._slot.fetch(max_records=settings.batch_records, timeout_ms=timeout_ms)
+            records = fetched.get(self._mapped, ())
+        elif not due:
             await asyncio.sleep(settings.linger_ms / 1000)
-            return
-        timeout_ms = 0 if self._due else settings.linger_ms
-        fetched = await self._slot.fetch(max_records=settings.batch_records, timeout_ms=timeout_ms)
-        if records := fetched.get(self._mapped):
-            await self._batch(records)
+        if records:
+            await self._batch(records, due)
+        elif due:
+            await self._try_again(due, ())
 
-    async def _batch(self, records: Sequence[Record]) -> None:
+    async def _batch(self, records: Sequence[Record], due: Sequence[int] = ()) -> None:
+        """Decide on *records*, and first on the rows of *due* lanes: two transactions would cost twice as much."""
         items: dict[int, Item] = {}
         for number, record in enumerate(records):
             if number % RECORDS_BETWEEN_YIELDS == 0:
@@ -195,8 +198,9 @@ class IdentitySlot:
             record_failpoint("identity.record", record.value)
             if item := read(record.value or b"", record.offset, self._shop.keys.claim, first_seq(record)):
                 items[record.offset] = item
-        hand = await self._lay_out((item.event.lane for item in items.values()), items)
+        hand = await self._lay_out({*due, *(item.event.lane for item in items.values())}, items)
         draft = self._draft()
+        self._retry_due(hand, {}, draft)
         for number, record in enumerate(records):
             if number % RECORDS_BETWEEN_YIELDS == 0:
                 await asyncio.sleep(0)
@@ -247,16 +251,21 @@ class IdentitySlot:
         hand = await self._lay_out(lanes, {}, ordered)
         draft = self._draft()
         risky = await self._close_risky(hand, orders)
+        outcomes = self._retry_due(hand, ordered, draft)
+        done = [_done(order, outcomes) for order in orders if order not in risky]
+        if draft.outputs or draft.closings or done:
+            await self._commit(draft, {}, done)
+        self._note(hand)
+
+    def _retry_due(self, hand: _Hand, ordered: Mapping[int, Order], draft: Draft) -> dict[int, str]:
+        """Decide again on the stored rows that are due or ordered; offset → a word for what came of it."""
         outcomes: dict[int, str] = {}
         for offset, stored in hand.stored.items():
             row, order = stored.row, ordered.get(offset)
             if row in hand.desk.lanes[row.lane] and (order or hand.desk.due(row)):
                 outcomes[offset] = self._retry(row, order, hand, draft)
         self._ask_unanswered(hand)
-        done = [_done(order, outcomes) for order in orders if order not in risky]
-        if draft.outputs or draft.closings or done:
-            await self._commit(draft, {}, done)
-        self._note(hand)
+        return outcomes
 
     async def _close_risky(self, hand: _Hand, orders: Sequence[Order]) -> list[Order]:
         """Orders to try again what killed this stage; closed before they are carried out, each costs one death."""
