@@ -132,6 +132,8 @@ def unaccented(name: str) -> str:
 
 
 def _compare_in_order(claimed: str, registered: str) -> Same | None:
+    if claimed == registered:  # nearly all
+        return Same()
     if spelling(claimed) == spelling(registered):
         mattered = (how for how in _PLAIN_FOLDS if spelling(claimed, without=how) != spelling(registered, without=how))
         return Same(tuple(mattered))

@@ -53,7 +53,7 @@ class Site:
 
     def start(self, failpoints: str = "") -> subprocess.Popen[bytes]:
         environment = {**os.environ, "HOCBA_SANDBOX": "1", "HOCBA_FAILPOINTS": failpoints}
-        command = [sys.executable, "-m", "tests.integration.children.identity_child", str(self.path)]
+        command = [sys.executable, "-m", "gateway.ops.worker", "identity", "--config", str(self.path)]
         with (self.folder / "worker.log").open("ab") as log:
             self.workers.append(subprocess.Popen(command, env=environment, stderr=log))
         return self.workers[-1]
