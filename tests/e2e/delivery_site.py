@@ -39,7 +39,6 @@ from tests.fakes.simulator import Simulator
 from tests.fakes.stream import Made
 
 ROOT = Path(__file__).resolve().parents[2]
-FULL = os.environ.get("HOCBA_PROOF") == "full"
 CHUNK = 2_000
 TRIES = 200
 

@@ -35,7 +35,6 @@ from gateway.sandbox.publisher import Publisher
 from gateway.sandbox.vendors import Script, write_script
 
 STILL_S = 5.0
-FULL = os.environ.get("HOCBA_PROOF") == "full"
 QUICK = Backoff(base_s=0.1, cap_s=1.0)
 
 

@@ -19,7 +19,8 @@ from gateway.sandbox.demo_setup import SLOTS
 from gateway.sandbox.payloads import Pupil, hocba_xml, synthetic_pupil, vnedu_message, vnedu_row
 from gateway.sandbox.simulators.book import read_book
 from gateway.sandbox.vendors import registry_entry
-from tests.e2e.installation import FULL, Installation, installation
+from tests.e2e.installation import Installation, installation
+from tests.servers import FULL
 
 BULK, BULK_PUPILS = (500_000, 20_000) if FULL else (3_000, 300)
 ROWS = 20

@@ -26,8 +26,9 @@ from gateway.sandbox.messes import Plant
 from gateway.sandbox.people import Pupil, synthetic_pupil
 from gateway.sandbox.vendors import Item, write_script
 from tests.e2e.canary import Place, Planted, files, kafka, leaks, ledger
-from tests.e2e.installation import FULL, Installation, installation
+from tests.e2e.installation import Installation, installation
 from tests.fakes.identity_pairs import unaccented
+from tests.servers import FULL
 
 RECORDS = 3_000 if FULL else 150
 SEED = 4

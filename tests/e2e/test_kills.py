@@ -11,7 +11,8 @@ import pytest
 from gateway.ops.supervisor import worker_name
 from gateway.ops.worker import stage_names
 from gateway.sandbox.checker import Verdict
-from tests.e2e.installation import FULL, Installation, installation
+from tests.e2e.installation import Installation, installation
+from tests.servers import FULL
 
 KILLS = 10 if FULL else 2
 BETWEEN = 500

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from gateway.sandbox.embedded import Servers, embedded_servers
-from tests.e2e.delivery_site import FULL, DeliverySite, delivery_site
+from tests.e2e.delivery_site import DeliverySite, delivery_site
 from tests.e2e.server_loss import Lost, lost
 from tests.fakes.stream import stream
+from tests.servers import FULL
 
 PUPILS, VERSIONS = (2000, 3) if FULL else (150, 2)
-AWAY_S = 70.0 if FULL else float(__import__("os").environ.get("AW", "5"))
+AWAY_S = 70.0 if FULL else 5.0
 """In full longer than aiokafka's own time-outs (40 s)."""
 WITHIN_S = 300.0 if FULL else 90.0
 CASES = [("kafka", "population"), ("postgres", "sector")]

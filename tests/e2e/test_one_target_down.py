@@ -9,7 +9,8 @@ from gateway.edges.clock import monotonic_s
 from gateway.record import State
 from gateway.sandbox.demo_evidence import look
 from gateway.sandbox.simulators.faults import FaultPlan
-from tests.e2e.installation import FULL, Installation, installation
+from tests.e2e.installation import Installation, installation
+from tests.servers import FULL
 
 RECORDS = 5000 if FULL else 1000
 

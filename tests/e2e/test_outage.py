@@ -17,8 +17,9 @@ import pytest
 from gateway.edges.clock import monotonic_s
 from gateway.sandbox.embedded import embedded_servers
 from gateway.sandbox.simulators.book import read_sends
-from tests.e2e.delivery_site import FULL, DeliverySite, Worker, delivery_site
+from tests.e2e.delivery_site import DeliverySite, Worker, delivery_site
 from tests.fakes.stream import Made, stream
+from tests.servers import FULL
 
 TARGET = "population"
 LANES = 500_000 if FULL else 30_000

@@ -19,11 +19,12 @@ import pytest
 from gateway.edges.clock import monotonic_s
 from gateway.sandbox.embedded import Servers, embedded_servers
 from gateway.sandbox.simulators.book import read_summary
-from tests.e2e.delivery_site import FULL, DeliverySite, Worker, delivery_site
+from tests.e2e.delivery_site import DeliverySite, Worker, delivery_site
 from tests.fakes.relay import Relay, relay
 from tests.fakes.stream import Made, stream
+from tests.servers import FULL
 
-RUNS = 50 if FULL else 4
+RUNS = 50 if FULL else 10
 PUPILS, VERSIONS = 240, 1
 TARGET = "population"
 SLOTS = 4

@@ -20,9 +20,10 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from gateway.edges.clock import monotonic_s
 from gateway.sandbox.embedded import Servers, embedded_servers
 from gateway.sandbox.simulators.book import read_summary
-from tests.e2e.delivery_site import FULL, DeliverySite, Worker, delivery_site
+from tests.e2e.delivery_site import DeliverySite, Worker, delivery_site
 from tests.fakes.relay import Relay, relay
 from tests.fakes.stream import Made, stream
+from tests.servers import FULL
 
 PUPILS, VERSIONS = (6000, 4) if FULL else (120, 3)
 LASTS_S = 240.0 if FULL else 12.0

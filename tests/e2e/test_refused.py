@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from gateway.sandbox.embedded import embedded_servers
-from tests.e2e.delivery_site import FULL, delivery_site
+from tests.e2e.delivery_site import delivery_site
 from tests.fakes.delivery_records import national
 from tests.fakes.stream import as_made, stream
+from tests.servers import FULL
 
 PUPILS = 10_000 if FULL else 400
 WITHIN_S = 600.0 if FULL else 120.0

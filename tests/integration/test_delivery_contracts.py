@@ -1,7 +1,6 @@
 """Delivery by contract alone, on real servers: two-step updates killed at every step, fences, and a third target."""
 
 import asyncio
-import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -20,9 +19,9 @@ from tests.fakes.delivery_records import National, national
 from tests.fakes.identity_school import VENDOR
 from tests.fakes.simulator import ROOT, Simulator
 from tests.integration.test_delivery import DEADLINE_S, SLOTS, Site, at_the_end, write_config
+from tests.servers import FULL
 
 pytestmark = pytest.mark.servers
-FULL = os.environ.get("HOCBA_PROOF") == "full"
 
 
 @pytest.fixture(scope="module")

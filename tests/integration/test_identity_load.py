@@ -4,7 +4,6 @@ The registry's side of each figure is read from the simulator's own book, the or
 """
 
 import asyncio
-import os
 import signal
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -41,8 +40,8 @@ from tests.fakes.identity_site import (
     until,
 )
 from tests.fakes.simulator import Simulator
+from tests.servers import FULL
 
-FULL = os.environ.get("HOCBA_PROOF") == "full"
 PUPILS = 50_000 if FULL else 2_000
 ROUNDS = 3 if FULL else 1
 LOOKUPS_PER_S = 50 if FULL else 15

@@ -5,7 +5,6 @@ still starting its producers, in half up to 3 s after.  The log is read before a
 """
 
 import asyncio
-import os
 import random
 import signal
 import subprocess
@@ -25,9 +24,10 @@ from gateway.edges.kafka_types import Consumer, TopicPartition
 from gateway.edges.keys import new_keys
 from gateway.record import H_EVENT_ID, MAPPED_TOPIC, vendor_topic
 from gateway.sandbox.embedded import embedded_servers
+from tests.servers import FULL
 
 SLOTS = 12
-RUNS = 50 if os.environ.get("HOCBA_PROOF") == "full" else 10
+RUNS = 50 if FULL else 10
 FIRST, MORE = 20, 40  # records a slot: before the pause, and inside the open transactions
 DEADLINE_S = 40.0
 
