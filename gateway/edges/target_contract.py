@@ -36,6 +36,7 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _VIETNAM: Final = timezone(timedelta(milliseconds=VIETNAM_MS))
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Rate = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Bearer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="bearer"):
@@ -244,6 +245,8 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     breaker: Breaker
     tls: Tls = Tls()
     maintenance: tuple[Closed, ...] = ()
+    requests_per_s: Rate = 0.0
+    """Requests of every kind a second, all workers together; 0: the target names no rate."""
     gzip: bool = False
     """Whether batches and packets are sent packed (content-encoding: gzip); most portals do not unpack."""
 

@@ -3,7 +3,7 @@
 - **Deadline first.** Questions of grades 05, 09 and 12 go first, because their records decide on admissions; but every
   fifth question is of the others, so that nobody waits for ever.
 - **Fair share.** Within a band the vendors take turns, each oldest first: one vendor's back-load is no other's delay.
-- **Pace.** A bucket of what the upstream counts (requests or questions), evenly spaced: no burst above its limit.
+- **Pace.** A bucket of what the upstream counts (requests or questions), evenly spaced (gateway/pace.py).
 - **Breaker.** After a failure everybody holds; one question at a time probes, later and later up to a cap, for ever.
   A failure costs no question an attempt: an outage holds (design rule 1).
 """
@@ -98,24 +98,6 @@ class Waiting(Generic[Item]):
         others_turn = self._taken % OTHERS_EVERY == 0
         band = self._others if (others_turn and self._others) or not self._first else self._first
         return band.take()
-
-
-@dataclass(slots=True)
-class Bucket:
-    """A rate without bursts: each taking is spaced from the one before by what that one cost."""
-
-    rate_per_s: float
-    free_at_s: float = 0.0
-
-    def busy_s(self, cost: float, now_s: float) -> float:
-        """Seconds until *cost* could have been spent in full, if nothing else came."""
-        return max(0.0, self.free_at_s - now_s) + cost / self.rate_per_s
-
-    def reserve_s(self, cost: float, now_s: float) -> float:
-        """Seconds until *cost* may be spent; it is spent."""
-        start_s = max(now_s, self.free_at_s)
-        self.free_at_s = start_s + cost / self.rate_per_s
-        return start_s - now_s
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from gateway.edges.telemetry import logger
 from gateway.errors import GatewayError
 from gateway.record import NATIONAL_TOPIC
 from gateway.workers.delivery_lease import Lease
+from gateway.workers.delivery_limit import Limit
 from gateway.workers.delivery_parts import Neighbour, Parts
 from gateway.workers.delivery_records import Shelf
 from gateway.workers.delivery_send import BatchSender, Door, PacketSender, Reader
@@ -58,7 +59,7 @@ class _Worker:
         self.pool: Pool = make_pool(config.ledger.url, config.ledger.pool_size)
         self.producer = PlainProducer(config.kafka)
         self.ward = Ward(config.kafka, f"deliver.{name}", self.producer)
-        self.limit = asyncio.Semaphore(contract.concurrency)
+        self.limit = Limit(contract.concurrency, contract.requests_per_s, config.slots)
         self.neighbours: list[Neighbour] = []
         self.bells = {slot: asyncio.Event() for slot in range(config.slots)}
         self.calendar = calendar_of(contract)
@@ -86,7 +87,8 @@ class _Worker:
             suspects=Suspects(self.ward, slot, config.delivery.window_records),
             closed_s=lambda: closed_s(self.calendar, now_ms()),
         )
-        await DeliverySlot(parts, slot).run()
+        with self.limit.owning():
+            await DeliverySlot(parts, slot).run()
 
     def _sender(self, door: Door, reader: Reader) -> BatchSender | PacketSender:
         if isinstance(self.target, HttpPackets):

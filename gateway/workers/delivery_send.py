@@ -42,6 +42,7 @@ from gateway.outcomes import (
 )
 from gateway.record import NATIONAL_TOPIC, Op, idempotency_key
 from gateway.workers.delivery_lease import Lease
+from gateway.workers.delivery_limit import Limit
 from gateway.workers.delivery_records import Shelf
 
 RECORDS_BETWEEN_YIELDS = 25
@@ -53,7 +54,7 @@ class Door:
     """One slot's way out: under its lease and the target's limit."""
 
     lease: Lease
-    limit: asyncio.Semaphore
+    limit: Limit
 
     async def ask(self, request: Callable[[], Awaitable[Result]], unanswered: Result) -> Result:
         """Make *request* while the lease allows it; *unanswered* when its time runs out."""

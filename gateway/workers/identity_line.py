@@ -18,9 +18,10 @@ from gateway.edges import clock
 from gateway.edges.identity_link import CONNECTIONS, NOT_SENT, Duty, Link, RefusedLookup
 from gateway.edges.telemetry import logger
 from gateway.identity.chain import Finding
-from gateway.identity.queue import Breaker, Bucket, Origin, Waiting
+from gateway.identity.queue import Breaker, Origin, Waiting
 from gateway.identity.verdicts import Claim
 from gateway.outcomes import Unavailable
+from gateway.pace import Bucket
 
 MOST_REFUSED: Final = 20
 """Questions refused in a row, without one answer between, that end: more is a fault of the register, not of them."""

@@ -25,6 +25,7 @@ from gateway.outcomes import Ambiguous, BatchAnswer, Refused, Send, Unavailable
 from gateway.record import NATIONAL_TOPIC, State
 from gateway.workers import delivery_lease, delivery_slot
 from gateway.workers.delivery_lease import Lease
+from gateway.workers.delivery_limit import Limit
 from gateway.workers.delivery_parts import Parts
 from gateway.workers.delivery_records import Shelf, entry_of
 from gateway.workers.delivery_send import BatchSender, Door
@@ -267,7 +268,7 @@ class Shell:
         slot = AssignedSlot(0, (PARTITION,), consumer, "g")  # type: ignore[arg-type]
         lease, shelf = Lease(as_ledger(ledger), LEASE_S, REQUEST_S), Shelf(0)
         reader: Any = FakeReader(self, shelf)
-        sender = BatchSender("t", Way(self, ledger), Door(lease, asyncio.Semaphore(self.settings.concurrency)), reader)
+        sender = BatchSender("t", Way(self, ledger), Door(lease, Limit(self.settings.concurrency)), reader)
         producer: Any = FakeProducer(self)
         suspects: Any = NoSuspects()
         parts = Parts(

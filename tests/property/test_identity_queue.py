@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gateway.identity.queue import BACKOFF_CAP_S, OTHERS_EVERY, Breaker, Bucket, Origin, Waiting
+from gateway.identity.queue import BACKOFF_CAP_S, OTHERS_EVERY, Breaker, Origin, Waiting
+from gateway.pace import Bucket
 
 VENDORS = ("vnedu", "smas", "misa")
 origins = st.builds(Origin, st.sampled_from(VENDORS), st.booleans())

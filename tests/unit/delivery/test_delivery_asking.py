@@ -1,6 +1,5 @@
 """A target that recognises no repeated send: it is asked which version it holds before a record in doubt goes again."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from gateway.edges.clock import monotonic_s
 from gateway.outcomes import Accepted, Ambiguous, Duplicate, Hold, Stale, Unavailable
 from gateway.record import Op
 from gateway.workers.delivery_lease import Lease
+from gateway.workers.delivery_limit import Limit
 from gateway.workers.delivery_records import Shelf, entry_of
 from gateway.workers.delivery_send import BatchSender, Door
 from tests.fakes.delivery_shell import FakeReader, Line, Shell, made
@@ -48,7 +48,7 @@ async def sent(query: Answers, again: Sequence[bool]) -> tuple[Answered, FakeImm
     for line in lines:
         shelf.keep(line)
     reader: Any = FakeReader(_world(lines), shelf)
-    sender = BatchSender("t", target, Door(lease, asyncio.Semaphore(2)), reader, query)
+    sender = BatchSender("t", target, Door(lease, Limit(2)), reader, query)
     items = [Sending(one, Op.NEW, doubt) for one, doubt in zip(listed, again, strict=True)]
     answered = await sender.send(SendBatch(1, items))
     assert isinstance(answered, Answered)
