@@ -12,11 +12,12 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gateway.edges.clock import monotonic_s
+from gateway.edges.clock import monotonic_s, now_ms
 from gateway.sandbox.embedded import Servers, embedded_servers
 from gateway.sandbox.simulators.book import read_summary
 from tests.e2e.delivery_site import DeliverySite, Worker, delivery_site
@@ -67,28 +68,44 @@ class Duel:
     made: list[Made] = field(default_factory=list)
 
     async def both(self) -> None:
-        """Two workers at work, each with slots; one that woke may still end, and then another takes its place."""
-        while not self._both_at_work():
-            self.sides = [side for side in self.sides if not side[0].ended]
-            while len(self.sides) < 2:
-                way = await self.stack.enter_async_context(relay(self.site.targets[TARGET].url))
-                worker = self.site.start(TARGET, mutation=self.mutation, urls={TARGET: way.url})
-                self.sides.append((worker, way))
-            await self.until(lambda: self._both_at_work() or any(w.ended for w, _ in self.sides), "both at work")
+        """Two workers at work, each with slots."""
+        await self.until(self._both_at_work, "both at work")
 
     def _both_at_work(self) -> bool:
         held = self.site.owners(TARGET)
-        running = {worker.owner for worker, _ in self.sides if not worker.ended}
+        running = {worker.owner for worker, _ in self.sides}
         return len(held) == SLOTS and len(running) == 2 and set(held.values()) == running
+
+    async def busy(self) -> tuple[Worker, Relay]:
+        """One of the two, with requests in flight; who woke in the last run may end now instead."""
+        while True:
+            worker, way = self.dice.choice(self.sides)
+            await self.until(partial(_is_busy, worker, way), "requests in flight")
+            if not worker.ended:
+                return worker, way
+
+    async def _fill(self) -> None:
+        """As a supervisor does: a worker in the place of one that ended, as who woke may at any time."""
+        self.sides = [side for side in self.sides if not side[0].ended]
+        while len(self.sides) < 2:
+            way = await self.stack.enter_async_context(relay(self.site.targets[TARGET].url))
+            worker = self.site.start(TARGET, mutation=self.mutation, urls={TARGET: way.url})
+            self.sides.append((worker, way))
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for it."""
         ends_s = monotonic_s() + WAIT_S
+        await self._fill()
         while not condition():
+            await self._fill()
             if monotonic_s() > ends_s:
                 told = "\n".join(worker.told() for worker, _ in self.sides)
                 pytest.fail(f"{what}: {self.site.owners(TARGET)}\n{told}")
             await asyncio.sleep(0.02)
+
+
+def _is_busy(worker: Worker, way: Relay) -> bool:
+    return way.in_flight > 3 or worker.ended
 
 
 @dataclass(frozen=True)
@@ -110,8 +127,7 @@ async def one_run(duel: Duel, number: int) -> Outcome:
     await site.publish(records)
     await duel.until(lambda: site.settled(TARGET) > before + 8, "begun")
     await asyncio.sleep(duel.dice.uniform(0, 0.3))
-    zombie, way = duel.dice.choice(duel.sides)
-    await duel.until(lambda: way.in_flight > 3, "requests in flight")
+    zombie, way = await duel.busy()
     zombie.process.send_signal(signal.SIGSTOP)
     in_flight, unsent = way.in_flight, _unsent(site, zombie, records)
     await duel.until(
@@ -122,10 +138,11 @@ async def one_run(duel: Duel, number: int) -> Outcome:
     woke_s = monotonic_s()
     epochs = site.rows("SELECT max(epoch) FROM owners WHERE owner = %s", zombie.owner)
     zombie.process.send_signal(signal.SIGCONT)
-    await duel.until(lambda: zombie.ended or _came_back(site, zombie, epochs[0][0]), "woken")
-    late = way.posts_between(woke_s, monotonic_s())
+    await duel.until(lambda: zombie.ended or _came_back_s(site, zombie, epochs[0][0]) is not None, "woken")
+    back_s = _came_back_s(site, zombie, epochs[0][0])
+    late = way.posts_between(woke_s, monotonic_s() if back_s is None else back_s)
     if duel.mutation == "none":
-        await site.until_settled(TARGET, before + len(records), WAIT_S)
+        await duel.until(lambda: site.settled(TARGET) >= before + len(records), "settled")
     return Outcome(in_flight, unsent - in_flight * CONTRACT_RECORDS, late, zombie.ended)
 
 
@@ -136,9 +153,11 @@ def _unsent(site: DeliverySite, worker: Worker, records: list[Made]) -> int:
     return sum(one.slot in mine and one.event_id not in settled for one in records)
 
 
-def _came_back(site: DeliverySite, zombie: Worker, epoch: int) -> bool:
-    """Whether it has been given a slot by the group since it woke; what it sends then is its right."""
-    return bool(site.rows("SELECT 1 FROM owners WHERE owner = %s AND epoch > %s LIMIT 1", zombie.owner, epoch))
+def _came_back_s(site: DeliverySite, zombie: Worker, epoch: int) -> float | None:
+    """When it was given a slot by the group, on our clock, if it was since it woke; what it sends then is its right."""
+    statement = "SELECT extract(epoch FROM min(at)) FROM owners WHERE owner = %s AND epoch > %s"
+    [(at_s,)] = site.rows(statement, zombie.owner, epoch)
+    return None if at_s is None else float(at_s) - now_ms() / 1000 + monotonic_s()
 
 
 async def duel_of(site: DeliverySite, runs: int, mutation: str, salt: str = "") -> tuple[list[Outcome], list[str]]:
