@@ -211,6 +211,21 @@ class DeliverySite:
         finally:
             await consumer.stop()
 
+    async def release_suspects(self, target: str, within_s: float) -> int:
+        """Have the records tried again that stood alone at three kills (rule 11), as an operator would; how many."""
+        open_rows = "FROM parked WHERE stage = 'delivery' AND target = %s AND state = 'parked' AND code = 'GW-02'"
+        ordered = self.rows(
+            "INSERT INTO orders (stage, target, slot, lane, topic_offset, action, reason, ordered_by) "
+            f"SELECT stage, target, slot, lane, topic_offset, 'release', 'killed by the test', 'tester' {open_rows} "
+            "RETURNING pg_notify('hocba_orders', 'delivery|' || target || '|' || slot)",
+            target,
+        )
+        async with asyncio.timeout(within_s):
+            while self.rows(f"SELECT 1 {open_rows}", target):
+                self.assert_alive(target)
+                await asyncio.sleep(0.3)
+        return len(ordered)
+
     def verdict(self, target: str, records: Iterable[Made]) -> list[str]:
         """What does not hold of I1, I2, I4, I6 and the effects; empty when all is well."""
         published = [Published(one.event_id, one.record_id, one.version) for one in records]
