@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ PUPILS, VERSIONS = 240, 1
 TARGET = "population"
 SLOTS = 4
 WAIT_S = 90.0
+CATCH_S = 5.0
 CONTRACT_RECORDS = 4
 CONTRACT = {"batch": {"records": CONTRACT_RECORDS, "bytes": 8_388_608, "age_ms": 10}, "concurrency": 6}
 SLOW = {"latency_ms": [5, 15], "stall_after_s": 0.25}
@@ -76,13 +78,27 @@ class Duel:
         running = {worker.owner for worker, _ in self.sides}
         return len(held) == SLOTS and len(running) == 2 and set(held.values()) == running
 
-    async def busy(self) -> tuple[Worker, Relay]:
-        """One of the two, with requests in flight; who woke in the last run may end now instead."""
-        while True:
+    async def caught(self, number: int) -> "Caught":
+        """One of the two with requests in flight; anew, should the records be used up by a worker's late end."""
+        for again in count():
+            await self.both()
+            records = list(stream(PUPILS, VERSIONS, slots=SLOTS, salt=f"{self.salt}run{number}.{again}"))
+            before = self.site.settled(TARGET)
+            self.made += records
+            await self.site.publish(records)
+            await self.until(partial(self._has_settled, before + 9), "begun")
+            await asyncio.sleep(self.dice.uniform(0, 0.3))
             worker, way = self.dice.choice(self.sides)
-            await self.until(partial(_is_busy, worker, way), "requests in flight")
-            if not worker.ended:
-                return worker, way
+            ends_s = monotonic_s() + CATCH_S
+            while monotonic_s() < ends_s and not worker.ended:
+                if way.in_flight > 3:
+                    return Caught(worker, way, records, before + len(records))
+                await asyncio.sleep(0.01)
+            await self.until(partial(self._has_settled, before + len(records)), "settled")
+        raise AssertionError
+
+    def _has_settled(self, count: int) -> bool:
+        return self.site.settled(TARGET) >= count
 
     async def _fill(self) -> None:
         """As a supervisor does: a worker in the place of one that ended, as who woke may at any time."""
@@ -104,8 +120,14 @@ class Duel:
             await asyncio.sleep(0.02)
 
 
-def _is_busy(worker: Worker, way: Relay) -> bool:
-    return way.in_flight > 3 or worker.ended
+@dataclass(frozen=True)
+class Caught:
+    """Who is paused in a run, its way out, the run's records, and how many are settled at its end."""
+
+    worker: Worker
+    way: Relay
+    records: list[Made]
+    settled: int
 
 
 @dataclass(frozen=True)
@@ -120,16 +142,10 @@ class Outcome:
 
 async def one_run(duel: Duel, number: int) -> Outcome:
     site = duel.site
-    await duel.both()
-    records = list(stream(PUPILS, VERSIONS, slots=SLOTS, salt=f"{duel.salt}run{number}"))
-    before = site.settled(TARGET)
-    duel.made += records
-    await site.publish(records)
-    await duel.until(lambda: site.settled(TARGET) > before + 8, "begun")
-    await asyncio.sleep(duel.dice.uniform(0, 0.3))
-    zombie, way = await duel.busy()
+    caught = await duel.caught(number)
+    zombie, way = caught.worker, caught.way
     zombie.process.send_signal(signal.SIGSTOP)
-    in_flight, unsent = way.in_flight, _unsent(site, zombie, records)
+    in_flight, unsent = way.in_flight, _unsent(site, zombie, caught.records)
     await duel.until(
         lambda: len(held := site.owners(TARGET)) == SLOTS and zombie.owner not in held.values(),
         "taken over",
@@ -142,7 +158,7 @@ async def one_run(duel: Duel, number: int) -> Outcome:
     back_s = _came_back_s(site, zombie, epochs[0][0])
     late = way.posts_between(woke_s, monotonic_s() if back_s is None else back_s)
     if duel.mutation == "none":
-        await duel.until(lambda: site.settled(TARGET) >= before + len(records), "settled")
+        await duel.until(lambda: site.settled(TARGET) >= caught.settled, "settled")
     return Outcome(in_flight, unsent - in_flight * CONTRACT_RECORDS, late, zombie.ended)
 
 
