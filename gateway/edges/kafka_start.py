@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Final, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from gateway.config import Kafka
+from gateway.edges.bell import rings
 from gateway.edges.telemetry import logger
 
 FIRST_WAIT_S: Final = 0.5
@@ -26,8 +26,7 @@ async def until_reachable(kafka: Kafka, stop: asyncio.Event) -> None:
         if await _answers(kafka):
             return
         log.warning("Kafka unavailable, holding", servers=kafka.bootstrap_servers, again_in_s=wait_s)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), wait_s)
+        await rings(stop, wait_s)
         wait_s = min(LONGEST_WAIT_S, wait_s * 2)
 
 

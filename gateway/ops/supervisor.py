@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.edges.bell import rings
 from gateway.edges.clock import monotonic_s
 
 PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
@@ -165,9 +166,7 @@ class Supervisor:
             wait_s = self._plan.backoff.after(wait_s, alive_s=alive_s)
             self.deaths.append(Death(name, code, alive_s))
             self._tell(f"{name} ended ({_how(code)}) after {alive_s:.1f} s, starts again in {wait_s:.1f} s")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), wait_s)
-            if self._stopping.is_set():
+            if await rings(self._stopping, wait_s):
                 return
             self._children[name] = await self._spawn(name, stage)
             self._write_state()

@@ -3,11 +3,12 @@
 import asyncio
 from typing import Final
 
+from gateway.edges.bell import rings
 from gateway.edges.kafka import Output
 from gateway.edges.kafka_start import hold_while_away
 from gateway.edges.ledger import hold_while_down
 from gateway.record import receipt_partition, vendor_topic
-from gateway.workers.delivery_parts import Parts, rings
+from gateway.workers.delivery_parts import Parts
 
 OUTBOX_RECORDS: Final = 1_000
 LOOK_S: Final = 1.0

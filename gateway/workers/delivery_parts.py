@@ -44,17 +44,3 @@ class Parts:
     neighbours: list[Neighbour]
     suspects: Suspects
     closed_s: Callable[[], float]
-
-
-async def rings(bell: asyncio.Event, seconds: float) -> bool:
-    """Whether *bell* rings within *seconds*.
-
-    Not by ``wait_for``: until Python 3.12 it swallows a cancellation that comes together with the bell, and the slot
-    would wait for this task for ever when it ends.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            await bell.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -47,6 +47,7 @@ from gateway.delivery.events import (
     Woke,
 )
 from gateway.delivery.machine import Machine
+from gateway.edges.bell import rings
 from gateway.edges.clock import dice, monotonic_s
 from gateway.edges.delivery_ledger import LostSlot
 from gateway.edges.delivery_stream import commit
@@ -58,7 +59,7 @@ from gateway.edges.ledger import hold_while_down
 from gateway.edges.telemetry import logger
 from gateway.workers.delivery_alarms import took
 from gateway.workers.delivery_outbox import publish
-from gateway.workers.delivery_parts import Parts, rings
+from gateway.workers.delivery_parts import Parts
 from gateway.workers.delivery_pump import Fetched, Pump
 from gateway.workers.delivery_send import BatchSender, PacketSender
 from gateway.workers.suspects import quarantined

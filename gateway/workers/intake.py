@@ -17,6 +17,7 @@ from typing import Final
 
 from gateway.config import Config
 from gateway.edges import topics
+from gateway.edges.bell import rings
 from gateway.edges.bulk_gate import BulkGate
 from gateway.edges.clock import monotonic_s, now_ms
 from gateway.edges.connector_files import load_connectors
@@ -233,8 +234,7 @@ class IntakeSlot:
         return made
 
     async def _idle(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._slot.revoked.wait(), seconds)
+        await rings(self._slot.revoked, seconds)
 
     async def _bury(self, record: Record, deaths: int) -> None:
         """Refuse the message that kills this stage, unread: whole to quarantine and to its vendor's dead letters."""

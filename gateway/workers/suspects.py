@@ -164,7 +164,8 @@ class Suspects:
     async def _take_back(self, partition: TopicPartition) -> None:
         with suppress(KafkaError, TimeoutError):
             mark = crash.suspecting(self._spans[partition], trying=False)
-            await asyncio.wait_for(self._ward.marks.write({partition: mark}), TAKE_BACK_S)
+            async with asyncio.timeout(TAKE_BACK_S):
+                await self._ward.marks.write({partition: mark})
 
     def _kept(self, partition: TopicPartition, records: Sequence[Record], span: Span) -> Sequence[Record]:
         """The leading *records* that are all before, or all inside of *span*; the others are unread."""
