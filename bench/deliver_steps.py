@@ -210,6 +210,6 @@ async def main(count: int, profile: str) -> None:
 
 
 if __name__ == "__main__":
-    collect_rarely()
+    collect_rarely("deliver:bench")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 4_000, sys.argv[2] if len(sys.argv) > 2 else ""))

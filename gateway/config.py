@@ -136,7 +136,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Ownership and window of a delivery slot."""
 
     lease_s: Seconds = 10.0
-    window_records: Positive = 2_000
+    window_records: Positive = 1_000
     drain_s: Seconds = 1.5
 
 

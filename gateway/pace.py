@@ -12,7 +12,11 @@ class Bucket:
 
     def busy_s(self, cost: float, now_s: float) -> float:
         """Seconds until *cost* could have been spent in full, if nothing else came."""
-        return max(0.0, self.free_at_s - now_s) + cost / self.rate_per_s
+        return self.wait_s(now_s) + cost / self.rate_per_s
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds until anything may be spent."""
+        return max(0.0, self.free_at_s - now_s)
 
     def reserve_s(self, cost: float, now_s: float) -> float:
         """Seconds until *cost* may be spent; it is spent."""

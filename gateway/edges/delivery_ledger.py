@@ -40,6 +40,9 @@ HAND_BACK_S: Final = 2.0
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
+LANES_PAGE: Final = 5_000
+
+
 class LostSlot(Exception):
     """Another worker has taken the slot over; this process must end without sending or writing more."""
 
@@ -144,12 +147,21 @@ class DeliveryLedger:
         async with self._pool.connection() as connection, connection.transaction():
             await self._fence(connection)
             await connection.execute(sql.CLOSE_SETTLED, (*mine, FINALS))
-            lanes: list[Any] = await (await connection.execute(sql.PARKED_LANES, mine)).fetchall()
+            parked, live = await self._lanes(connection)
             rows = await (await connection.execute(sql.OPEN_PACKETS, mine)).fetchall()
             packets, origins, hashes = await self._packets(connection, rows)
-        live = [lane_unsigned(lane) for lane, live in lanes if live]
-        parked = [lane_unsigned(lane) for lane, _ in lanes]
         return Taken(Started(self.horizon, parked, live, packets), origins, hashes)
+
+    async def _lanes(self, connection: Connection) -> tuple[set[int], set[int]]:
+        """Parked lanes and those among them that nothing blocks, page by page: there may be hundreds of thousands."""
+        parked: set[int] = set()
+        live: set[int] = set()
+        async with connection.cursor(name="parked_lanes") as cursor:
+            await cursor.execute(sql.PARKED_LANES, (self._target, self._slot))
+            while page := await cursor.fetchmany(LANES_PAGE):
+                parked.update(lane_unsigned(lane) for lane, _ in page)
+                live.update(lane_unsigned(lane) for lane, is_live in page if is_live)
+        return parked, live
 
     async def _packets(
         self, connection: Connection, rows: Sequence[tuple[Any, ...]]

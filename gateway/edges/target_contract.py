@@ -246,7 +246,7 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     tls: Tls = Tls()
     maintenance: tuple[Closed, ...] = ()
     requests_per_s: Rate = 0.0
-    """Requests of every kind a second, all workers together; 0: the target names no rate."""
+    """Requests a second but for tokens, all workers together; 0: the target names no rate."""
     gzip: bool = False
     """Whether batches and packets are sent packed (content-encoding: gzip); most portals do not unpack."""
 

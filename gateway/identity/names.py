@@ -219,8 +219,9 @@ def _letters_and_tones(word: str) -> tuple[list[str], list[str]]:
 
 def _single_i(letters: Sequence[str]) -> int | None:
     """Where an i or y is the only vowel of an open syllable, or follows qu; elsewhere y is its own sound (mai, may)."""
-    found = _SINGLE_I.match("".join(letters))
-    return None if found is None else max(found.start(1), found.start(2))
+    found = _SINGLE_I.match("".join(letter[0] for letter in letters))  # a mark without a letter of its own stays apart
+    place = None if found is None else max(found.start(1), found.start(2))
+    return place if place is None or len(letters[place]) == 1 else None
 
 
 def _toneless(folded: str) -> str:

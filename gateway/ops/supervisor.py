@@ -166,7 +166,7 @@ class Supervisor:
             wait_s = self._plan.backoff.after(wait_s, alive_s=alive_s)
             self.deaths.append(Death(name, code, alive_s))
             self._tell(f"{name} ended ({_how(code)}) after {alive_s:.1f} s, starts again in {wait_s:.1f} s")
-            if await rings(self._stopping, wait_s):
+            if await rings(self._stopping, wait_s) or self._stopping.is_set():
                 return
             self._children[name] = await self._spawn(name, stage)
             self._write_state()

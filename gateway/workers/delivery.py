@@ -59,8 +59,8 @@ class _Worker:
         self.pool: Pool = make_pool(config.ledger.url, config.ledger.pool_size)
         self.producer = PlainProducer(config.kafka)
         self.ward = Ward(config.kafka, f"deliver.{name}", self.producer)
-        self.limit = Limit(contract.concurrency, contract.requests_per_s, config.slots)
         self.neighbours: list[Neighbour] = []
+        self.limit = Limit(contract.concurrency, contract.requests_per_s, lambda: len(self.neighbours) / config.slots)
         self.bells = {slot: asyncio.Event() for slot in range(config.slots)}
         self.calendar = calendar_of(contract)
         self.request_s = min(contract.timeouts.total_s, config.delivery.lease_s / 2)
@@ -87,8 +87,7 @@ class _Worker:
             suspects=Suspects(self.ward, slot, config.delivery.window_records),
             closed_s=lambda: closed_s(self.calendar, now_ms()),
         )
-        with self.limit.owning():
-            await DeliverySlot(parts, slot).run()
+        await DeliverySlot(parts, slot).run()
 
     def _sender(self, door: Door, reader: Reader) -> BatchSender | PacketSender:
         if isinstance(self.target, HttpPackets):

@@ -5,48 +5,40 @@ together stay within it, however many they are and through every rebalance.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import TracebackType
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from gateway.edges.clock import monotonic_s
 from gateway.pace import Bucket
 
+Result = TypeVar("Result")
+Ready = Callable[[], Awaitable[None]]
+
 
 class Limit:
-    """An asynchronous context for one request; *requests_per_s* 0: no rate."""
+    """Turns for requests; *requests_per_s* 0: no rate.  *share* of it is this worker's while it owns a slot."""
 
-    def __init__(self, at_once: int, requests_per_s: float = 0.0, slots: int = 1) -> None:
+    def __init__(self, at_once: int, requests_per_s: float = 0.0, share: Callable[[], float] = lambda: 1.0) -> None:
         self._turn = asyncio.Semaphore(at_once)
-        self._a_slot_per_s = requests_per_s / slots
-        self._owned = 0
-        self._bucket = Bucket(requests_per_s or 1.0)
+        self._next = asyncio.Lock()
+        self._requests_per_s = requests_per_s
+        self._share = share
+        self._bucket = Bucket(requests_per_s)
 
-    @contextmanager
-    def owning(self) -> Iterator[None]:
-        """One slot more belongs to this worker inside of the block."""
-        self._own(1)
-        try:
-            yield
-        finally:
-            self._own(-1)
+    async def perform(self, ready: Ready, request: Callable[[], Awaitable[Result]]) -> Result:
+        """Make *request* in its turn, when *ready* allows it and the rate has room.
 
-    def _own(self, more: int) -> None:
-        self._owned += more
-        self._bucket.rate_per_s = max(1, self._owned) * self._a_slot_per_s or 1.0
-
-    async def __aenter__(self) -> None:
-        """Wait for a turn, and for the time at which the rate allows it."""
-        await self._turn.acquire()
-        if self._a_slot_per_s:
-            try:
-                await asyncio.sleep(self._bucket.reserve_s(1, monotonic_s()))
-            except asyncio.CancelledError:
-                self._turn.release()
-                raise
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """The request has been answered, or has no answer."""
-        self._turn.release()
+        Who waits has spent nothing yet, so that giving up costs nobody time; what holds everybody up, as a lease that
+        cannot be renewed, is waited for before the rate, so that nothing is saved up behind it.
+        """
+        async with self._turn:
+            if self._requests_per_s:
+                async with self._next:
+                    await ready()
+                    await asyncio.sleep(self._bucket.wait_s(monotonic_s()))
+                    await ready()
+                    self._bucket.rate_per_s = self._requests_per_s * self._share()
+                    self._bucket.reserve_s(1, monotonic_s())
+            else:
+                await ready()
+            return await request()

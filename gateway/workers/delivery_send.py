@@ -58,13 +58,15 @@ class Door:
 
     async def ask(self, request: Callable[[], Awaitable[Result]], unanswered: Result) -> Result:
         """Make *request* while the lease allows it; *unanswered* when its time runs out."""
-        async with self.limit:
-            await self.lease.ready()
+
+        async def in_time() -> Result:
             try:
                 async with asyncio.timeout(self.lease.request_s):  # wait_for may swallow a cancellation (Python 3.11)
                     return await request()
             except TimeoutError:
                 return unanswered
+
+        return await self.limit.perform(self.lease.ready, in_time)
 
 
 @dataclass(slots=True)

@@ -133,6 +133,7 @@ class DeliverySlot:
             self._room.set()
             self._hear(Slowed(parts.closed_s()))
             self._hear(taken.started)
+            del taken  # hundreds of thousands of lanes, which the machine has now
             for work in (self._fetch(), self._pump.run(), self._commit(), self._orders(), self._revoke()):
                 self._spawn(work)
             self._spawn(publish(parts, self._pump.receipts))
@@ -141,8 +142,8 @@ class DeliverySlot:
             await self._loop()
             await parts.suspects.leave()
         finally:
-            parts.neighbours.remove(self)
             await self._end()
+            parts.neighbours.remove(self)
 
     async def _own(self) -> bool:
         """Fence the predecessor, wait for its lease, begin ours; False when the slot was revoked meanwhile."""

@@ -4,13 +4,13 @@
                 → project national.records from the watermark to its end → seek → suspects, if any (suspects.py) → go
     a batch     heads, lanes, verdicts in a query each → a short wait for running look-ups → decide
                 → parked rows into the ledger → Kafka transaction with the offsets → heads into the ledger
-    a lane      answered look-ups, orders and rows whose way is free are decided again, between batches
+    a lane      answered look-ups and rows whose way is free are decided again with the next batch, orders between them
 
 Only lane tokens of parked pupils stay in memory; their rows are read when an event or an answer concerns them.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -179,7 +179,8 @@ class IdentitySlot:
         due = [self._due.pop() for _ in range(min(LANES_AT_ONCE, len(self._due)))]
         records: Sequence[Record] = ()
         if self._waiting < self._most_waiting:  # hold the stream instead of parking the nation
-            fetched = await self._slot.fetch(max_records=settings.batch_records, timeout_ms=settings.linger_ms)
+            timeout_ms = 0 if due else settings.linger_ms
+            fetched = await self._slot.fetch(max_records=settings.batch_records, timeout_ms=timeout_ms)
             records = fetched.get(self._mapped, ())
         elif not due:
             await asyncio.sleep(settings.linger_ms / 1000)
@@ -199,7 +200,7 @@ class IdentitySlot:
                 items[record.offset] = item
         hand = await self._lay_out({*due, *(item.event.lane for item in items.values())}, items)
         draft = self._draft()
-        self._retry_due(hand, {}, draft)
+        self._retry_due(hand, {}, draft, due)
         for number, record in enumerate(records):
             if number % RECORDS_BETWEEN_YIELDS == 0:
                 await asyncio.sleep(0)
@@ -250,20 +251,22 @@ class IdentitySlot:
         hand = await self._lay_out(lanes, {}, ordered)
         draft = self._draft()
         risky = await self._close_risky(hand, orders)
-        outcomes = self._retry_due(hand, ordered, draft)
+        outcomes = self._retry_due(hand, ordered, draft, hand.desk.lanes.keys())
         done = [_done(order, outcomes) for order in orders if order not in risky]
         if draft.outputs or draft.closings or done:
             await self._commit(draft, {}, done)
         self._note(hand)
 
-    def _retry_due(self, hand: _Hand, ordered: Mapping[int, Order], draft: Draft) -> dict[int, str]:
-        """Decide again on the stored rows that are due or ordered; offset → a word for what came of it."""
+    def _retry_due(
+        self, hand: _Hand, ordered: Mapping[int, Order], draft: Draft, lanes: Collection[int]
+    ) -> dict[int, str]:
+        """Decide again on the stored rows of *lanes* that are due or ordered; offset → a word for what came of it."""
         outcomes: dict[int, str] = {}
         for offset, stored in hand.stored.items():
             row, order = stored.row, ordered.get(offset)
-            if row in hand.desk.lanes[row.lane] and (order or hand.desk.due(row)):
+            if row.lane in lanes and row in hand.desk.lanes[row.lane] and (order or hand.desk.due(row)):
                 outcomes[offset] = self._retry(row, order, hand, draft)
-        self._ask_unanswered(hand)
+        self._ask_unanswered(hand, lanes)
         return outcomes
 
     async def _close_risky(self, hand: _Hand, orders: Sequence[Order]) -> list[Order]:
@@ -291,10 +294,10 @@ class IdentitySlot:
             draft.end(old, self._readable(old, hand).head, State.SUPERSEDED)
         return draft.retried(step, row, item)
 
-    def _ask_unanswered(self, hand: _Hand) -> None:
+    def _ask_unanswered(self, hand: _Hand, lanes: Collection[int]) -> None:
         """Nothing else asks for a stored row: its answer may have expired before this slot could read it."""
         for row in hand.desk.unanswered():
-            if item := self._item(row, hand):
+            if row.lane in lanes and (item := self._item(row, hand)):
                 self._ask(item)
 
     # --- what both ways share ----------------------------------------------------------------------------------
@@ -337,7 +340,7 @@ class IdentitySlot:
                         await answered.wait()
             except TimeoutError:
                 pass  # the rest waits in the ledger, not in the stream
-        return verdicts | self._shop.resolver.remembered(needed)
+        return verdicts | self._shop.resolver.remembered(keys | needed.keys())
 
     def _ask(self, item: Item, *, refresh: bool = False) -> asyncio.Event:
         """Have *item*'s pupil looked up; nothing waits for a *refresh*, so nobody is told of it."""

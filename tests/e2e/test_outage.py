@@ -39,7 +39,7 @@ CONTRACT = {
     "concurrency": CONCURRENCY,
     "retry": {"base_s": 0.1, "cap_s": 2 if FULL else 0.4},
 }
-DELIVERY = {"lease_s": 10, "window_records": 2000 if FULL else 100}
+DELIVERY = {"lease_s": 10, "window_records": 1000 if FULL else 100}
 """Two windows hold fewer records than a slot has pupils: no version overtakes another while it waits."""
 PARKED = """
 INSERT INTO parked (stage, target, slot, topic_offset, lane, record_id, event_id, vendor, school_year, version,
