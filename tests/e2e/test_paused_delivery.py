@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ PUPILS, VERSIONS = 240, 1
 TARGET = "population"
 SLOTS = 4
 WAIT_S = 90.0
-CATCH_S = 5.0
+CATCH_S, TRIES = 5.0, 5
 CONTRACT_RECORDS = 4
 CONTRACT = {"batch": {"records": CONTRACT_RECORDS, "bytes": 8_388_608, "age_ms": 10}, "concurrency": 6}
 SLOW = {"latency_ms": [5, 15], "stall_after_s": 0.25}
@@ -80,7 +79,7 @@ class Duel:
 
     async def caught(self, number: int) -> "Caught":
         """One of the two with requests in flight; anew, should the records be used up by a worker's late end."""
-        for again in count():
+        for again in range(TRIES):
             await self.both()
             records = list(stream(PUPILS, VERSIONS, slots=SLOTS, salt=f"{self.salt}run{number}.{again}"))
             before = self.site.settled(TARGET)
@@ -95,13 +94,16 @@ class Duel:
                     return Caught(worker, way, records, before + len(records))
                 await asyncio.sleep(0.01)
             await self.until(partial(self._has_settled, before + len(records)), "settled")
-        raise AssertionError
+        pytest.fail("requests in flight were never seen")
 
     def _has_settled(self, count: int) -> bool:
         return self.site.settled(TARGET) >= count
 
     async def _fill(self) -> None:
         """As a supervisor does: a worker in the place of one that ended, as who woke may at any time."""
+        for worker, _ in self.sides:
+            if worker.ended and self.mutation == "none":
+                assert "LostSlot" in worker.told(), worker.told()
         self.sides = [side for side in self.sides if not side[0].ended]
         while len(self.sides) < 2:
             way = await self.stack.enter_async_context(relay(self.site.targets[TARGET].url))

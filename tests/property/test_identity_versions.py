@@ -10,7 +10,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.identity.plan import Desk, End, Event, Held, Out, Row
+from gateway.identity.plan import Desk, End, Event, Held, Out, Row, Step
 from gateway.identity.verdicts import Confirmed, Verdict
 from gateway.identity.versions import Entry, Head
 from gateway.record import Op, SourceOrder, State
@@ -35,26 +35,34 @@ class Model:
         return Desk(dict(self.heads), {LANE: sorted(self.rows)}, self.verdicts)
 
     def batch(self, size: int, *, commits: bool) -> None:
-        """Take *size* events; a crash before the commit leaves no trace (the take-over undoes the ledger)."""
+        """Decide again on what may go on, then take *size* events, in one transaction.
+
+        A crash before the commit leaves no trace (the take-over undoes the ledger).
+        """
         desk, events = self.desk(), self.log[self.offset : self.offset + size]
-        steps = [desk.arrive(event) for event in events]
+        steps = [*self._retried(desk), *(desk.arrive(event) for event in events)]
         if commits:
             self.offset += len(events)
-            for step in steps:
-                self._book(step.event, step.outcome)
-                for row in step.replaced:
-                    assert row.entry is not None
-                    self._end(row.entry.event_id, State.SUPERSEDED)
-            self._keep(desk)
+            self._commit(desk, steps)
 
     def wake(self) -> None:
         """Everything that may go on is decided again."""
         desk = self.desk()
-        for row in list(desk.lanes[LANE]):
-            if desk.due(row):
-                event = self.log[row.offset]
-                step = desk.retry(row, event)
-                self._book(event, step.outcome)
+        self._commit(desk, self._retried(desk))
+
+    def _retried(self, desk: Desk) -> list[Step]:
+        return [
+            desk.retry(row, self.log[row.offset])
+            for row in list(desk.lanes[LANE])
+            if row in desk.lanes[LANE] and desk.due(row)
+        ]
+
+    def _commit(self, desk: Desk, steps: list[Step]) -> None:
+        for step in steps:
+            self._book(step.event, step.outcome)
+            for row in step.replaced:
+                assert row.entry is not None
+                self._end(row.entry.event_id, State.SUPERSEDED)
         self._keep(desk)
 
     def _book(self, event: Event, outcome: Out | End | Held) -> None:

@@ -3,6 +3,8 @@
 import unicodedata
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from gateway.identity.names import How, Other, Same, compare_names, unaccented
 
@@ -88,6 +90,14 @@ def test_decomposed_text_is_the_same_name() -> None:
     name = "Nguyễn Mẫu Quỳnh Hương"
 
     assert compare_names(unicodedata.normalize("NFD", name), name) == Same()
+
+
+@given(st.text("aiyưCbĐ '-\u0301\u0306\u0327\u200b", max_size=12), st.text("aiyuCbđ '-\u0301\u0306", max_size=12))
+@example("Rơ Chăm C\u0306i", "Rơ Chăm Ci")  # a mark without a letter of its own
+@example("Ksor C\u0306y", "Ksor C\u0306ỳ")
+def test_any_two_names_are_compared(claimed: str, registered: str) -> None:
+    assert isinstance(compare_names(claimed, registered), Same | Other)
+    assert compare_names(claimed, claimed) == Same()
 
 
 def test_a_name_in_capitals_loses_its_diacritics_and_keeps_its_capitals() -> None:
