@@ -194,8 +194,18 @@ RunSlot = Callable[[AssignedSlot], Awaitable[None]]
 class SlotGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """Runs *run_slot* once for each slot this member is given; any error of a slot ends ``run`` with it."""
 
-    def __init__(self, kafka: Kafka, *, group: str, topics: Sequence[str], run_slot: RunSlot, drain_s: float) -> None:
+    def __init__(
+        self,
+        kafka: Kafka,
+        *,
+        group: str,
+        topics: Sequence[str],
+        run_slot: RunSlot,
+        drain_s: float,
+        fetch_bytes: int = FETCH_BYTES,
+    ) -> None:
         self._kafka = kafka
+        self._fetch_bytes = fetch_bytes
         self._group_id = f"{kafka.group_prefix}.{group}"
         self._topics = topics
         self._run_slot = run_slot
@@ -207,7 +217,8 @@ class SlotGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
 
     async def run(self, stop: asyncio.Event) -> None:
         """Own slots until *stop*; then drain them and leave the group.  Raises what ended a slot."""
-        consumer = make_consumer(self._kafka, group_id=self._group_id, assignor=SlotAssignor(on_refusal=self._end_with))
+        assignor = SlotAssignor(on_refusal=self._end_with)
+        consumer = make_consumer(self._kafka, group_id=self._group_id, assignor=assignor, fetch_bytes=self._fetch_bytes)
         self._consumer = consumer
         consumer.subscribe(topics=list(self._topics), listener=self)
         await consumer.start()

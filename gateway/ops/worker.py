@@ -33,7 +33,7 @@ ORPHAN_GRACE_S: Final = 15.0
 """How long a worker without supervisor may drain before it ends itself."""
 
 COLLECT_AFTER: Final = (20_000, 20, 20)
-COLLECT_AFTER_SENDING: Final = (5_000, 10, 5)
+COLLECT_AFTER_SENDING: Final = (2_000, 10, 5)
 """What a request leaves stands in cycles, a batch's bytes with it: in an outage 100 MB would wait to be collected."""
 
 log = logger(__name__)

@@ -38,6 +38,8 @@ from gateway.workers.suspects import Suspects, Ward
 STAGE: Final = "delivery"
 ORDERS_CHANNEL: Final = "hocba_orders"
 LISTEN_AGAIN_S: Final = 1.0
+FETCH_BYTES: Final = 1024 * 1024
+"""Of a slot at a time: what is fetched ahead of a full window lies in memory for as long as the target is away."""
 PAYLOAD_GROWTH: Final = 3
 """A record's JSON is about so many times its Avro; a batch is cut by the latter."""
 
@@ -145,6 +147,7 @@ async def _serve(worker: _Worker, stop: asyncio.Event) -> None:
         topics=[NATIONAL_TOPIC],
         run_slot=worker.run_slot,
         drain_s=config.delivery.drain_s,
+        fetch_bytes=FETCH_BYTES,
     )
     tasks = [asyncio.ensure_future(work) for work in (group.run(stop), worker.listen())]
     try:
