@@ -179,7 +179,7 @@ class IdentitySlot:
         due = [self._due.pop() for _ in range(min(LANES_AT_ONCE, len(self._due)))]
         records: Sequence[Record] = ()
         if self._waiting < self._most_waiting:  # hold the stream instead of parking the nation
-            timeout_ms = 0 if due else settings.linger_ms
+            timeout_ms = 0 if self._due else settings.linger_ms  # a moment makes one transaction of two
             fetched = await self._slot.fetch(max_records=settings.batch_records, timeout_ms=timeout_ms)
             records = fetched.get(self._mapped, ())
         elif not due:
