@@ -1,4 +1,4 @@
-"""What a slot of delivery works with, and a wait that all of its tasks use."""
+"""What a slot of delivery works with."""
 
 import asyncio
 from collections.abc import Callable
