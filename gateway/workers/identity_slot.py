@@ -10,7 +10,7 @@ Only lane tokens of parked pupils stay in memory; their rows are read when an ev
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -176,7 +176,7 @@ class IdentitySlot:
             await self._take_orders()
         settings = self._shop.config.identity
         self._due &= self._lanes
-        due = [self._due.pop() for _ in range(min(LANES_AT_ONCE, len(self._due)))]
+        due = {self._due.pop() for _ in range(min(LANES_AT_ONCE, len(self._due)))}
         records: Sequence[Record] = ()
         if self._waiting < self._most_waiting:  # hold the stream instead of parking the nation
             timeout_ms = 0 if self._due else settings.linger_ms  # a moment makes one transaction of two
@@ -189,7 +189,7 @@ class IdentitySlot:
         elif due:
             await self._try_again(due, ())
 
-    async def _batch(self, records: Sequence[Record], due: Sequence[int] = ()) -> None:
+    async def _batch(self, records: Sequence[Record], due: Set[int] = frozenset()) -> None:
         """Decide on *records*, and first on the rows of *due* lanes: two transactions would cost twice as much."""
         items: dict[int, Item] = {}
         for number, record in enumerate(records):
@@ -257,9 +257,7 @@ class IdentitySlot:
             await self._commit(draft, {}, done)
         self._note(hand)
 
-    def _retry_due(
-        self, hand: _Hand, ordered: Mapping[int, Order], draft: Draft, lanes: Collection[int]
-    ) -> dict[int, str]:
+    def _retry_due(self, hand: _Hand, ordered: Mapping[int, Order], draft: Draft, lanes: Set[int]) -> dict[int, str]:
         """Decide again on the stored rows of *lanes* that are due or ordered; offset → a word for what came of it."""
         outcomes: dict[int, str] = {}
         for offset, stored in hand.stored.items():
@@ -294,7 +292,7 @@ class IdentitySlot:
             draft.end(old, self._readable(old, hand).head, State.SUPERSEDED)
         return draft.retried(step, row, item)
 
-    def _ask_unanswered(self, hand: _Hand, lanes: Collection[int]) -> None:
+    def _ask_unanswered(self, hand: _Hand, lanes: Set[int]) -> None:
         """Nothing else asks for a stored row: its answer may have expired before this slot could read it."""
         for row in hand.desk.unanswered():
             if row.lane in lanes and (item := self._item(row, hand)):
