@@ -36,7 +36,7 @@ WITH moved AS (
         state = excluded.state, rank = excluded.rank, seq = excluded.seq,
         version = coalesce(excluded.version, known.version),
         code = excluded.code, field = excluded.field, owner = excluded.owner, at = excluded.at
-    WHERE (excluded.rank, excluded.seq) > (known.rank, known.seq) AND known.state <> ALL (%s)
+    WHERE (excluded.rank, excluded.seq, excluded.at) > (known.rank, known.seq, known.at) AND known.state <> ALL (%s)
     RETURNING new.vendor AS vendor, new.target AS target, old.state AS before, new.state AS after
 ), steps AS (
     SELECT vendor, target, after AS state, 1 AS step FROM moved

@@ -1,8 +1,9 @@
 """What became of an event at a target: which of its receipts counts, and which reason is shown.
 
-Three rules, the same in the ledger's statement (edges/tower_ledger.py) and here:
+Four rules, the same in the ledger's statement (edges/tower_ledger.py) and here:
 
     the higher (stage rank, seq) wins      intake 0, identity 1, delivery 2; seq rises inside a stage
+    of two equal ones the later wins       a crash may leave a decision told and not kept, and it is made anew
     a final state is never overwritten     not even by a higher one
     target null means every target
 
@@ -49,9 +50,9 @@ class Fate:
     at: datetime
 
     @property
-    def place(self) -> tuple[int, int]:
-        """Its place in the event's history: (stage rank, seq)."""
-        return self.rank, self.seq
+    def place(self) -> tuple[int, int, datetime]:
+        """Its place in the event's history: (stage rank, seq, when it was decided)."""
+        return self.rank, self.seq, self.at
 
     @property
     def final(self) -> bool:

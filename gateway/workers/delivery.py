@@ -74,6 +74,7 @@ class _Worker:
         lease = Lease(ledger, config.delivery.lease_s, self.request_s)
         shelf = Shelf(slot.number)
         reader = Reader(config.kafka, shelf)
+        door = Door(lease, self.limit, self._closed_s)
         parts = Parts(
             config=config,
             target=self.name,
@@ -82,14 +83,17 @@ class _Worker:
             lease=lease,
             shelf=shelf,
             reader=reader,
-            sender=self._sender(Door(lease, self.limit), reader),
+            sender=self._sender(door, reader),
             producer=self.producer,
             bell=self.bells[slot.number],
             neighbours=self.neighbours,
             suspects=Suspects(self.ward, slot, config.delivery.window_records),
-            closed_s=lambda: closed_s(self.calendar, now_ms()),
+            closed_s=self._closed_s,
         )
         await DeliverySlot(parts, slot).run()
+
+    def _closed_s(self) -> float:
+        return closed_s(self.calendar, now_ms())
 
     def _sender(self, door: Door, reader: Reader) -> BatchSender | PacketSender:
         if isinstance(self.target, HttpPackets):

@@ -8,7 +8,7 @@ import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from gateway.config import Kafka
 from gateway.delivery.effects import BuildPacket, Poll, RebuildPacket, SendBatch, Sending, Submit, Upload
@@ -46,27 +46,54 @@ from gateway.workers.delivery_limit import Limit
 from gateway.workers.delivery_records import Shelf
 
 RECORDS_BETWEEN_YIELDS = 25
+NOT_SENT: Final = Unavailable(None, "not sent")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Door:
-    """One slot's way out: under its lease and the target's limit."""
+    """One slot's way out: under its lease and the target's limit, while the slot is ours and the target is open."""
 
     lease: Lease
     limit: Limit
+    closed_s: Callable[[], float] = lambda: 0.0
+    _waiting: set[asyncio.Timeout] = field(default_factory=set)
+    _shut: bool = False
 
-    async def ask(self, request: Callable[[], Awaitable[Result]], unanswered: Result) -> Result:
-        """Make *request* while the lease allows it; *unanswered* when its time runs out."""
+    async def ask(self, request: Callable[[], Awaitable[Result]], unanswered: Result) -> Result | Unavailable:
+        """Make *request* while the lease allows it; *unanswered* when its time runs out, NOT_SENT when it never left.
 
-        async def in_time() -> Result:
-            try:
-                async with asyncio.timeout(self.lease.request_s):  # wait_for may swallow a cancellation (Python 3.11)
-                    return await request()
-            except TimeoutError:
-                return unanswered
+        A request may wait long for its turn where the target's rate is low: whether it may leave is asked again then.
+        """
+        patience = asyncio.timeout(None)
+        self._waiting.add(patience)
+        try:
+            async with patience:
+                return await self.limit.perform(self.lease.ready, lambda: self._leave(patience, request, unanswered))
+        except TimeoutError:
+            return NOT_SENT
+        finally:
+            self._waiting.discard(patience)
 
-        return await self.limit.perform(self.lease.ready, in_time)
+    async def _leave(
+        self, patience: asyncio.Timeout, request: Callable[[], Awaitable[Result]], unanswered: Result
+    ) -> Result | Unavailable:
+        patience.reschedule(None)
+        self._waiting.discard(patience)
+        if self._shut or self.closed_s() > 0:
+            return NOT_SENT
+        try:
+            async with asyncio.timeout(self.lease.request_s):  # wait_for may swallow a cancellation (Python 3.11)
+                return await request()
+        except TimeoutError:
+            return unanswered
+
+    def shut(self) -> None:
+        """Let nothing leave any more; what is under way ends by itself."""
+        self._shut = True
+        now = asyncio.get_running_loop().time()
+        for patience in self._waiting:
+            patience.reschedule(now)
 
 
 @dataclass(slots=True)
@@ -156,7 +183,8 @@ class BatchSender:
         answer = BatchAnswer({})
         if batch:
             lost = BatchAnswer({}, whole=Ambiguous("time-out"))
-            answer = await self.door.ask(lambda: self.target.send(batch), lost)
+            said = await self.door.ask(lambda: self.target.send(batch), lost)
+            answer = BatchAnswer({}, whole=said) if isinstance(said, Unavailable) else said
         await failpoint("delivery.after_post_before_row")
         return Answered(number, answer, unreadable)
 

@@ -340,6 +340,7 @@ class DeliverySlot:
     async def _revoke(self) -> None:
         """Stop sending, wait for what is under way within the budget."""
         await self._slot.revoked.wait()
+        self._parts.sender.door.shut()
         self.tell(Revoked())
         await asyncio.sleep(self._parts.config.delivery.drain_s * DRAIN_SHARE)
         self._inbox.put_nowait(_DrainOver())

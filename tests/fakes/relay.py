@@ -23,14 +23,14 @@ class Relay:
 
     url: str = ""
     posts: list[float] = field(default_factory=list)
-    answers: int = 0
+    ended: int = 0
     overlaps: list[bytes] = field(default_factory=list)
     flying: dict[bytes, int] = field(default_factory=dict)
 
     @property
     def in_flight(self) -> int:
         """Requests without an answer."""
-        return len(self.posts) - self.answers
+        return len(self.posts) - self.ended
 
     def posts_between(self, start_s: float, end_s: float) -> int:
         """POSTs that began in this time."""
@@ -43,10 +43,13 @@ class _Way:
     def __init__(self, made: Relay) -> None:
         self._made = made
         self._asked = b""
+        self._open = 0
 
     def asked(self, chunk: bytes) -> None:
         """Bytes of the worker."""
-        self._made.posts += [monotonic_s()] * len(_POST.findall(chunk))
+        begun = [monotonic_s()] * len(_POST.findall(chunk))
+        self._made.posts += begun
+        self._open += len(begun)
         self._asked += chunk
         for name in _RECORD.findall(self._asked):
             if self._made.flying.setdefault(name, id(self)) != id(self):
@@ -54,14 +57,14 @@ class _Way:
 
     def answered(self, chunk: bytes) -> None:
         """Bytes of the simulator."""
-        begins = chunk.count(b"HTTP/1.1 ")
-        self._made.answers += begins
-        if begins:
+        if b"HTTP/1.1 " in chunk:  # one request at a time on a connection
             self.over()
 
     def over(self) -> None:
         """Nothing is under way here any more."""
         self._asked = b""
+        self._made.ended += self._open
+        self._open = 0
         for name in [name for name, way in self._made.flying.items() if way == id(self)]:
             del self._made.flying[name]
 

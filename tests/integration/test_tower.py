@@ -42,7 +42,7 @@ from gateway.record import (
     vendor_topic,
 )
 from gateway.workers.tower import Projector, run_tower
-from tests.fakes.receipts import event, receipt, source
+from tests.fakes.receipts import event, problem, receipt, source
 
 pytestmark = pytest.mark.servers
 
@@ -124,10 +124,30 @@ def test_states_and_tallies_follow_the_model_under_any_history_and_redelivery(le
 
             expected = model([fate for batch in fed for fate in batch])
             found = runner.run(states(pool))
-            assert found == {key: (str(fate.state), *fate.place) for key, fate in expected.items()}
+            assert found == {key: (str(fate.state), fate.rank, fate.seq) for key, fate in expected.items()}
             assert runner.run(tallies(pool)) == Counter((fate.target, str(fate.state)) for fate in expected.values())
 
         holds()
+
+
+async def test_a_decision_that_a_crash_had_made_anew_is_the_one_that_counts(ledger_url: str) -> None:
+    """Told and not kept, then decided again under the same number: in whatever order two towers write them."""
+    ledger.migrate(ledger_url)
+    lost, kept = (fates(receipt(1, "parked", seq=2, problems=[problem(code)], at=at), TARGETS) for code, at in AGAIN)
+    pool = ledger.make_pool(ledger_url, 2)
+    await pool.open()
+    try:
+        for batch in (lost, kept, lost):
+            await tower_ledger.project(pool, batch, [])
+
+        assert await rows(pool, "SELECT DISTINCT code FROM event_states") == [("ID-02",)]
+        assert await tallies(pool) == Counter({("population", "parked"): 1, ("sector", "parked"): 1})
+    finally:
+        await pool.close()
+
+
+AGAIN = (("ID-01", 1_790_812_800_000), ("ID-02", 1_790_812_800_001))
+"""What was decided first and lost, and what was decided a moment later."""
 
 
 async def _emptied(pool: Pool) -> None:

@@ -1,5 +1,7 @@
 """Which receipt tells the state of an event at a target."""
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,9 @@ PLACES = st.tuples(
     st.integers(1, 3),
     st.sampled_from(["accepted", "parked", "waiting", "discarded"]),
     st.sampled_from([None, "sector"]),
+    st.sampled_from([1_790_812_800_000, 1_790_812_800_001]),
 )
+Place = tuple[int, str, int, str, str | None, int]
 
 
 def told(*receipts: dict[str, object]) -> list[Fate]:
@@ -90,11 +94,9 @@ def test_of_several_receipts_of_an_event_one_statement_is_enough() -> None:
 
 
 @given(before=st.lists(PLACES, max_size=4), batch=st.lists(PLACES, max_size=8))
-def test_rounds_leave_what_one_receipt_after_the_other_leaves(
-    before: list[tuple[int, str, int, str, str | None]], batch: list[tuple[int, str, int, str, str | None]]
-) -> None:
+def test_rounds_leave_what_one_receipt_after_the_other_leaves(before: list[Place], batch: list[Place]) -> None:
     first, second = (
-        told(*(receipt(n, state, stage=stage, seq=seq, target=to) for n, stage, seq, state, to in part))
+        told(*(receipt(n, state, stage=stage, seq=seq, target=to, at=at) for n, stage, seq, state, to, at in part))
         for part in (before, batch)
     )
 
@@ -104,7 +106,7 @@ def test_rounds_leave_what_one_receipt_after_the_other_leaves(
         assert len(keys) == len(set(keys))
         folded += one_round
 
-    def places(model: dict[tuple[str, str], Fate]) -> dict[tuple[str, str], tuple[State, int, int]]:
+    def places(model: dict[tuple[str, str], Fate]) -> dict[tuple[str, str], tuple[State, int, int, datetime]]:
         return {key: (fate.state, *fate.place) for key, fate in model.items()}
 
     assert places(after(folded)) == places(after(first + second))
