@@ -1,59 +1,131 @@
 """How much of a back-load may enter now, so that it never stands long before anybody's live events.
 
-Behind intake everything is one stream, first in, first out: what bulk puts there, live events wait for.  So bulk may
-fill what each reader of the stream (identity, every target) takes up in *BEHIND_S*, and no more.  How much that is, is
-seen from what the readers took up lately; from an idle stream a small first amount is let in and doubles.
+Behind intake everything is one stream, first in, first out: what bulk puts there, live events wait for.  How long they
+wait is seen at each reader of the stream (identity, every target): the age of the oldest record that it has not passed.
+So each reader has a window of records that may lie before it.  It grows while the reader keeps up and shrinks when the
+age is more than *FACTOR* times what is usual there, at least *LEAST_S*.
 
-    allowed = rate of the slowest reader x BEHIND_S - what lies before it, but *TRICKLE* of its rate as long as it moves
+What is usual, live events alone tell: bulk rests for *REST_S* of each *CYCLE_S*, by the clock on the wall, so that all
+workers of an installation rest at the same time; the second half of the rest is looked at.
 
-Where the way itself takes longer than BEHIND_S, as on an overloaded machine, the trickle keeps bulk from starving.
+    CYCLE_S  │ rest: drain, look │ admit: window of the slowest reader - what lies before it            │ rest …
 """
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
-BEHIND_S: Final = 1.0
-TRICKLE: Final = 0.05
-LOOKS: Final = 8
-"""The rate is taken over so many looks: offsets are committed in jumps."""
+Number = TypeVar("Number", int, float)
+LEAST_S: Final = 0.8
+FACTOR: Final = 1.4
+USUAL_MOST_S: Final = 4.0
+"""A longer age is a backlog of live events: nothing to be usual, and nothing that bulk may add to in proportion."""
+CYCLE_S: Final = 120.0
+REST_S: Final = 12.0
+UNKNOWN_S: Final = 2.0
+"""Taken for usual where no live events tell."""
+MOST_RECORDS: Final = 1_000_000
+HISTORY: Final = 256
+CUT: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How far one reader has come: offsets passed and offsets still before it, summed over the partitions."""
+    """How far one reader has come: by partition, the offset that it has committed and the end of the log."""
 
-    passed: int
-    before: int
+    passed: Sequence[int]
+    ends: Sequence[int]
+
+    @property
+    def before(self) -> int:
+        """Offsets before it; the last one of a partition may be the marker of a transaction, which nobody passes."""
+        return sum(max(0, end - passed - 1) for passed, end in zip(self.passed, self.ends, strict=True))
+
+
+def is_rest(wall_s: float) -> bool:
+    """Whether bulk rests at this moment of the wall's clock (seconds since 1970)."""
+    return wall_s % CYCLE_S < REST_S
 
 
 @dataclass(slots=True)
 class Pace:
-    """The look-back of one worker; *first* records are let in when nothing is under way."""
+    """What one worker has seen; *first* records more than usual may always lie before a reader that keeps up."""
 
     first: int
-    _looks: deque[tuple[float, Mapping[str, Reader]]] = field(default_factory=lambda: deque(maxlen=LOOKS))
+    _ways: dict[str, "_Way"] = field(default_factory=dict)
 
-    def allowed(self, now_s: float, readers: Mapping[str, Reader]) -> int:
-        """Records that bulk may put into the stream until the next look.
+    def allowed(self, wall_s: float, readers: Mapping[str, Reader], *, used_up: bool) -> int:
+        """Records that bulk may put into the stream until the next look; *wall_s* is the time on the wall.
 
-        >>> pace = Pace(first=10)
-        >>> pace.allowed(0.0, {"a": Reader(passed=0, before=0)})
+        *used_up* says whether what was allowed at the last look was used: only then is more worth trying.
+
+        >>> pace, at_s = Pace(first=10), 5 * CYCLE_S + REST_S
+        >>> pace.allowed(at_s, {"a": Reader([0], [0])}, used_up=False)
         10
-        >>> pace.allowed(1.0, {"a": Reader(passed=500, before=100)})
-        400
-        >>> pace.allowed(1.5, {"a": Reader(passed=500, before=600)})  # 333/s over the looks: a twentieth of that
-        8
+        >>> pace.allowed(at_s + 1.0, {"a": Reader([0], [8])}, used_up=True)  # 7 and a marker lie there
+        5
+        >>> pace.allowed(at_s + 5.0, {"a": Reader([0], [8])}, used_up=True)  # it stands still
+        3
+        >>> pace.allowed(at_s + 5.5, {"a": Reader([0], [13])}, used_up=True)
+        0
         """
-        since_s = now_s - self._looks[-1][0] if self._looks else 0.0
-        self._looks.append((now_s, readers))
-        then_s, then = self._looks[0]
-        elapsed_s = now_s - then_s
         rooms = []
         for name, reader in readers.items():
-            passed = reader.passed - then[name].passed if name in then else 0
-            rate = passed / elapsed_s if elapsed_s > 0 else 0.0
-            room = max(int(rate * BEHIND_S), self.first) - reader.before
-            rooms.append(max(room, int(rate * TRICKLE * since_s + 0.5)))
-        return max(0, min(rooms, default=0))
+            way = self._ways.setdefault(name, _Way())
+            way.look(wall_s, reader)
+            rooms.append(way.room(wall_s, reader, self.first, more=used_up and not is_rest(wall_s)))
+        return 0 if is_rest(wall_s) else max(0, min(rooms, default=0))
+
+
+@dataclass(slots=True)
+class _Way:
+    """The way to one reader."""
+
+    usual_s: float = UNKNOWN_S
+    usual_before: int = 0
+    window: float = 0.0
+    age_s: float = 0.0
+    _looks: deque[tuple[float, Sequence[int]]] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    _quiet: list[tuple[float, int]] = field(default_factory=list)
+    _cut_at_s: float = float("-inf")
+
+    def look(self, now_s: float, reader: Reader) -> None:
+        """Remember the ends of the log: the time at which one was first seen is the age of what lies there."""
+        self._looks.append((now_s, reader.ends))
+        self.age_s = max(map(self._age_s, range(len(reader.ends)), reader.passed), default=0.0)
+        rested_s = now_s % CYCLE_S
+        if REST_S / 2 <= rested_s < REST_S:
+            self._quiet.append((min(self.age_s, USUAL_MOST_S), reader.before if self.age_s < USUAL_MOST_S else 0))
+        elif rested_s >= REST_S and self._quiet:
+            self.usual_s = _high([age_s for age_s, _ in self._quiet if age_s] or [UNKNOWN_S])
+            self.usual_before = _high([before for _, before in self._quiet])
+            self._quiet = []
+
+    def _age_s(self, partition: int, passed: int) -> float:
+        """Seconds since the first look at which more than a marker lay behind *passed*; 0 when nothing does."""
+        looks = self._looks
+        if looks[-1][1][partition] <= passed + 1:
+            return 0.0
+        first = bisect_right(looks, passed + 1, key=lambda look: look[1][partition])
+        return looks[-1][0] - looks[first][0]
+
+    def room(self, now_s: float, reader: Reader, first: int, *, more: bool) -> int:
+        """Records that may be added before this reader; *more* widens the window where there is time left."""
+        before, most_s = reader.before, max(LEAST_S, FACTOR * self.usual_s)
+        since_s = now_s - self._looks[-2][0] if len(self._looks) > 1 else 0.0
+        if self.age_s > most_s:
+            if now_s - self._cut_at_s >= most_s:
+                self.window = CUT * min(self.window, before)
+                self._cut_at_s = now_s
+        elif more:
+            left = 1.0 - self.age_s / most_s
+            self.window = min(self.window * 2 ** (left * since_s / most_s), MOST_RECORDS)
+        self.window = max(self.window, self.usual_before + first)
+        return int(self.window) - before
+
+
+def _high(numbers: list[Number]) -> Number:
+    """What nine of ten do not exceed."""
+    return sorted(numbers)[int(len(numbers) * 0.9)]
