@@ -32,7 +32,7 @@ class Drafts:
         """*open_* is out of its lane's queue and ends in *state*."""
         entry = open_.entry
         known = lane.knows(entry.record_id)
-        doubt = state is State.DISCARDED and open_.doubt
+        doubt = open_.doubt and (state is State.DISCARDED or open_.is_refused)
         accepted = state is State.ACCEPTED
         lane.known[entry.record_id] = Known(
             known.finals | {entry.version},
@@ -76,6 +76,10 @@ class Drafts:
         """*open_* has a parked row and is to be sent."""
         self.current.arms.append(Arm(open_.entry.offset))
         self._touch(lane, open_, "armed")
+
+    def release(self, open_: Open) -> None:
+        """*open_* may be sent, by order: a successor goes on with that."""
+        self.current.arms.append(Arm(open_.entry.offset, "again" if open_.doubt else "released"))
 
     def close_order(self, order: int, *, done: bool, outcome: str) -> None:
         """Answer an order."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gateway.delivery.values import Entry, Member, Reason
+from gateway.delivery.values import Entry, Member, Reason, Sent
 from gateway.record import Op, State
 
 
@@ -57,9 +57,10 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A parked record will be sent again: its row says so before it leaves."""
+    """A parked record will be sent again: its row says so when it is released, and before it leaves."""
 
     offset: int
+    sent: Sent = "again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +191,13 @@ class ForgetPacket:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The group may start at *offset*; a later one takes its place."""
+    """The group may start at *offset*; a later one takes its place.
+
+    *settled*: below it nothing is under way at the target either, -1 where that is the same.
+    """
 
     offset: int
+    settled: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,15 +109,17 @@ class Flights:
     def answered(self, event: Answered, now: float) -> None:
         """Judge every record of a batch."""
         flights = self._under_way.pop(event.batch)
-        self._gate.hear(event.answer, now)
         self._resize(event.answer, len(flights) - len(event.unreadable))
         flights = self.set_aside(flights, event.unreadable, now)
         if event.answer.whole is not None:
+            self._gate.hear(event.answer, now)
             self._whole(flights, event.answer.whole, now)
             return
         answers = event.answer.answers
         said = [(flight, answers.get(version_of(flight)) or Ambiguous("missing")) for flight in flights]
-        self._slot.succeeded(sum(is_success(outcome) for _, outcome in said))
+        decided = sum(is_success(outcome) for _, outcome in said)
+        self._gate.hear(event.answer, now, fruitless=bool(said) and not decided)
+        self._slot.succeeded(decided)
         for flight, outcome in said:
             self._slot.conclude(flight.lane, flight.op, outcome, now)
 
@@ -165,7 +167,7 @@ class Flights:
         for flight in flights:
             flight.open.doubt = True
             self._slot.drafts.tried(flight.open, "ambiguous")
-            if self._slot.successes > flight.open.mark:
+            if self._slot.successes > flight.open.left:
                 flight.open.limit = max(1, len(flights) // 2)
             self._slot.failed(flight.open, now, None, answered=False)
 

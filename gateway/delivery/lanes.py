@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.delivery.events import Ordered
-from gateway.delivery.values import BEHIND, KILLER, NOTHING_KNOWN, Entry, Known, ParkedRow, Reason
+from gateway.delivery.values import BEHIND, KILLER, NOTHING_KNOWN, REFUSED, Entry, Known, ParkedRow, Reason
 
 
 @dataclass(slots=True, eq=False)
@@ -17,9 +17,10 @@ class Open:
     """A record that is not settled yet, and what was learnt of it.
 
     *row*: a parked row of it is committed; *durable*: and says what is so now.  *limit* is the largest batch it may
-    stand in (0: the contract's), *mark* the count of successes when it was last sent, *suspected* when it was first
-    part of a batch refused as one (-1: never).  *asked* counts the answers that did not settle it, *reply* is the one
-    that did.
+    stand in (0: the contract's), *proves_at* the time before which asking the target for it proves nothing.  Counts of
+    successes: *left* when it was last sent, *mark* when it last failed (or first left), *vouched* the same with those
+    of other slots, *suspected* when it was first part of a batch refused as one (-1: never).  *asked* counts the
+    answers that did not settle it, *reply* is the one that did.
     """
 
     entry: Entry
@@ -30,10 +31,13 @@ class Open:
     reasons: tuple[Reason, ...] = ()
     attempts: int = 0
     tries: int = 0
+    left: int = 0
     mark: int = 0
+    vouched: int = 0
     suspected: int = -1
     limit: int = 0
     not_before: float = 0.0
+    proves_at: float = 0.0
     nudged: bool = False
     parking: bool = False
     asked: int = 0
@@ -50,6 +54,11 @@ class Open:
         self.attempts = self.tries = self.limit = 0
         self.suspected = -1
         self.not_before = 0.0
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the target's last word about it was no."""
+        return bool(self.reasons) and self.reasons[0].code == REFUSED
 
     def is_version(self, record_id: str, version: int) -> bool:
         """Whether it is that version of that record."""
@@ -93,8 +102,9 @@ class Lane:
 def supersede(lane: Lane) -> list[Open]:
     """Take the records out of *lane* that a newer version makes superfluous.
 
-    The newer version of a blocked head takes its place; a blocked head in doubt is tried once more for each newer
-    version, because that may only follow when the doubt is settled.  What killed its owners is tried by order only.
+    The newer version of a blocked head takes its place, also of one in doubt that the target refuses: its last word
+    counts.  Any other blocked head in doubt is tried once more for each newer version, because that may only follow
+    when the doubt is settled.  What killed its owners is tried by order only.
     """
     queue = lane.queue
     if not queue or (len(queue) == 1 and queue[0].entry.version > lane.knows(queue[0].entry.record_id).highest):
@@ -103,8 +113,12 @@ def supersede(lane: Lane) -> list[Open]:
     for open_ in queue:
         entry = open_.entry
         newest[entry.record_id] = max(newest.get(entry.record_id, 0), entry.version)
-    gone = [open_ for open_ in queue if not open_.doubt and open_.entry.version < newest[open_.entry.record_id]]
     head = queue[0]
+    gone = [
+        open_
+        for open_ in queue
+        if open_.entry.version < newest[open_.entry.record_id] and (not open_.doubt or open_.is_refused)
+    ]
     left = [open_ for open_ in queue if open_ not in gone]
     heir = next((o for o in left if o.is_version(head.entry.record_id, newest[head.entry.record_id])), None)
     if head.reasons and heir is not None and heir is not head:
@@ -146,11 +160,16 @@ def is_killer(reason: Reason) -> bool:
     return reason.code == KILLER
 
 
+def is_released(row: ParkedRow) -> bool:
+    """Whether a person let it go and a new owner goes on with that."""
+    return row.sent in {"released", "again"} and not is_killer(row.reason)
+
+
 def _opened(row: ParkedRow) -> Open:
-    free = row.reason.code == BEHIND or (row.sent == "again" and not is_killer(row.reason))
+    free = row.reason.code == BEHIND or is_released(row)
     return Open(
         row.entry,
-        doubt=row.sent != "no",
+        doubt=row.sent in {"maybe", "again"},
         row=True,
         durable=True,
         seq=row.seq,

@@ -46,7 +46,7 @@ class Machine:
         self._gate = Gate(settings.backoff, settings.breaker_failures, settings.breaker_open_s, dice)
         self._flights = Flights(self._slot, self._gate)
         self._packets = Packets(self._slot, self._gate)
-        self._committed = -1
+        self._committed = Commit(-1)
         self._paused = False
         self._wake: float | None = None
         self._revoked = False
@@ -62,8 +62,8 @@ class Machine:
 
     @property
     def has_suspects(self) -> bool:
-        """Whether records were refused as a whole batch and nothing says yet whose fault that is."""
-        return self._slot.unvouched > 0
+        """Whether records are refused as a batch, or all fail, and nothing says yet whose fault that is."""
+        return self._slot.unvouched > 0 or (self._gate.is_troubled and self._slot.is_cornered)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """What is to be done about *event*; *now* is monotonic, in seconds."""
@@ -142,9 +142,11 @@ class Machine:
         """The low-water mark, and whether the window is full."""
         effects: list[Effect] = []
         offsets, settings = self._slot.offsets, self._settings
-        if offsets.low_water > self._committed:
-            self._committed = offsets.low_water
-            effects.append(Commit(offsets.low_water))
+        low_water = offsets.low_water
+        due = Commit(low_water, self._packets.settled(low_water) if settings.packets else -1)
+        if low_water >= 0 and due != self._committed:
+            self._committed = due
+            effects.append(due)
         full = len(offsets) >= settings.window_records or offsets.open_bytes >= settings.window_bytes
         roomy = not self._slot.is_cornered and offsets.open_bytes * 10 <= settings.window_bytes * 9
         if full and not self._paused:

@@ -1,7 +1,7 @@
 """A packet under way and one being built: what `packets` keeps of them."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from gateway.delivery.effects import CreatePacket
 from gateway.delivery.flights import Flight
@@ -9,12 +9,15 @@ from gateway.delivery.values import TOO_LARGE, Member
 from gateway.outcomes import Receipt, RefusedWhole, TooLarge
 from gateway.record import Op
 
+NOWHERE: Final = 1 << 62
 PacketStep = Literal["row", "rebuild", "upload", "submit", "search", "poll", "split", "closing"]
 
 
 @dataclass(slots=True, eq=False)
 class Packet:
     """A packet under way; *since* is when it was last submitted, *parts* how many packets take its place.
+
+    *first* is the lowest offset of those of its records that came with the stream and not out of the ledger.
 
     *waited_s* is how long the target has had it without a verdict, outages not counted; *heard*: when it last said so.
     """
@@ -30,7 +33,12 @@ class Packet:
     heard: float = 0.0
     waited_s: float = 0.0
     parts: int = 0
+    first: int = NOWHERE
     built: list[CreatePacket] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        offsets = (flight.open.entry.offset for flight in self.flights if not flight.open.row)
+        self.first = min(offsets, default=NOWHERE)
 
     @property
     def members(self) -> tuple[Member, ...]:

@@ -13,6 +13,7 @@ creates theirs, so that a member always stands in one open row.
 
 import heapq
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from gateway.delivery.effects import (
     BuildPacket,
@@ -47,6 +48,8 @@ from gateway.outcomes import (
     Verdicts,
 )
 
+MOST_POLLS_AWAY: Final = 10
+"""A longer time between two answers was not spent waiting for this packet alone."""
 _Trouble = (Unavailable, Hold, Ambiguous)
 
 
@@ -113,6 +116,11 @@ class Packets:
         under_way = sum(packet.step != "split" for packet in self._packets.values())
         return self._slot.settings.packets_in_flight - under_way - fresh
 
+    def settled(self, low_water: int) -> int:
+        """Below it everything has its end at the target; a record that is tried again and again does not count."""
+        under_way = (packet.first for packet in self._packets.values() if packet.step != "split")
+        return min([low_water, *under_way])
+
     def moments(self) -> list[float | None]:
         """When the next packet or step may leave, if nothing else happens."""
         moments: list[float | None] = []
@@ -135,7 +143,7 @@ class Packets:
         self._last += 1
         self._builds[self._last] = Build(flights[0].op, flights, instead_of)
         for flight in flights:
-            flight.open.mark = self._slot.successes
+            flight.open.left = self._slot.successes
         self.effects.append(BuildPacket(self._last, flights[0].op, tuple(map(member_of, flights))))
 
     def built(self, event: PacketBuilt, now: float) -> None:
@@ -308,8 +316,11 @@ class Packets:
                 self._refused(packet, code, now)
 
     def _given_up(self, packet: Packet, now: float) -> bool:
-        """Whether the target has had the packet for so long that it will hardly decide: its records park, in doubt."""
-        packet.waited_s += now - packet.heard
+        """Whether the target has had the packet for so long that it will hardly decide: its records park, in doubt.
+
+        Time in which it was not asked does not count: it was closed, or asked for patience.
+        """
+        packet.waited_s += min(now - packet.heard, MOST_POLLS_AWAY * self._slot.settings.poll_every_s)
         packet.heard = now
         if packet.waited_s < self._slot.settings.give_up_s:
             return False

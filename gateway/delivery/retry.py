@@ -56,7 +56,7 @@ class Gate:
         self.until = max(self.until, now + delay)
 
     def unanswered(self, now: float) -> None:
-        """An answer was lost: only a series of them opens the breaker."""
+        """An answer was lost, or decided about nothing: only a series of them opens the breaker."""
         self._failures += 1
         if self._failures >= self.breaker_failures:
             self._probing = True
@@ -67,8 +67,16 @@ class Gate:
         self._failures = 0
         self._probing = False
 
-    def hear(self, answer: BatchAnswer, now: float) -> None:
-        """What a batch's answer says of the target."""
+    @property
+    def is_troubled(self) -> bool:
+        """Whether the last answer said nothing good of the target."""
+        return self._failures > 0
+
+    def hear(self, answer: BatchAnswer, now: float, *, fruitless: bool = False) -> None:
+        """What a batch's answer says of the target; *fruitless*: it decided about no record of it.
+
+        An outage may be told record by record, with a status of success on the whole.
+        """
         self.wait_s(now, answer.slow_down_s)
         match answer.whole:
             case Unavailable(retry_after_s=seconds):
@@ -76,6 +84,8 @@ class Gate:
             case Hold():
                 self.unavailable(now, None)
             case Ambiguous():
+                self.unanswered(now)
+            case None if fruitless:
                 self.unanswered(now)
             case RefusedWhole() | TooLarge():
                 pass  # whose fault that is, the next batches will tell

@@ -83,7 +83,7 @@ class Slot:
             self.offsets.open(entry.offset, entry.size)
             open_ = Open(entry, doubt=self._may_be_sent(lane, entry.offset))
             if open_.doubt:
-                open_.not_before = now + self.settings.ask_after_s
+                open_.proves_at = now + self.settings.ask_after_s
             if entry.offset in event.killers:
                 open_.block(Reason(KILLER))
             lane.queue.append(open_)
@@ -104,6 +104,9 @@ class Slot:
         lane = self.lanes[event.lane]
         for open_ in admit(lane, event.rows, event.known):
             self.offsets.close(open_.entry.offset)
+        for open_ in lane.queue:
+            if open_.row and open_.doubt and not open_.proves_at:
+                open_.proves_at = now + self.settings.ask_after_s
         orders, lane.orders = lane.orders, []
         for order in orders:
             self._obey(lane, order)
@@ -136,6 +139,7 @@ class Slot:
             return
         elif lane.queue[place].reasons and place == 0:
             lane.queue[0].unblock()
+            self.drafts.release(lane.queue[0])
             self.drafts.close_order(order.order, done=True, outcome="released")
             return
         else:
@@ -172,8 +176,8 @@ class Slot:
         if step is None:
             lane.queue.pop(0)
             self.drafts.settle(lane, head, State.NOTHING_TO_CANCEL, head.entry.op)
-        elif head.not_before > now:
-            heapq.heappush(self._later, (head.not_before, lane.token))
+        elif (due := max(head.not_before, head.proves_at if head.doubt else 0.0)) > now:
+            heapq.heappush(self._later, (due, lane.token))
         elif self.settings.packets or (head.row and head.doubt):
             self.ready.add(lane, step.op if self.settings.packets else None, now)
         elif head.row:
@@ -199,7 +203,9 @@ class Slot:
         """The head of *lane* leaves now; it was ready.  What it asks for, and which version it revokes (0: none)."""
         head = lane.queue[0]
         lane.busy = True
-        head.mark = self.successes
+        head.left = self.successes
+        if not head.tries:
+            head.mark, head.vouched = self.successes, self.vouches
         step = self._step(lane, head) or Step(head.entry.op)
         return head, step.op, step.revokes
 
@@ -274,16 +280,20 @@ class Slot:
     def failed(self, head: Open, now: float, retry_after_s: float | None, *, answered: bool) -> None:
         """It did not go through: wait.
 
-        An attempt is burned when others succeeded meanwhile, or when the target speaks (*answered*) of nothing but
-        failing records; never by an outage.
+        An attempt is burned when others succeeded since it failed before, or, where the window is full of failing
+        records, when the target speaks (*answered*) and took anything of another slot since then; never by an outage,
+        however that is told.
         """
         head.tries += 1
-        if self.successes > head.mark or (answered and self.is_cornered):
+        if self.successes > head.mark or (answered and self.is_cornered and self.vouches > head.vouched):
             head.attempts += 1
+        head.mark, head.vouched = self.successes, self.vouches
         if head.attempts >= self.settings.most_attempts:
             head.block(Reason(KEEPS_FAILING))
         wait_s = self.settings.backoff.delay_s(head.tries, dice=self.dice(), retry_after_s=retry_after_s)
-        head.not_before = now + max(wait_s, self.settings.ask_after_s if head.doubt else 0.0)
+        head.not_before = now + wait_s
+        if head.doubt:
+            head.proves_at = now + self.settings.ask_after_s
 
     def written(self, ticket: int, now: float) -> None:
         """A write is committed: offsets close, lanes move on."""

@@ -109,8 +109,8 @@ class Reason:
     target_code: str = ""
 
 
-Sent = Literal["no", "maybe", "again"]
-"""Of a parked row: refused for certain; parked in doubt; released and since then perhaps sent."""
+Sent = Literal["no", "maybe", "released", "again"]
+"""Of a parked row: refused for certain; parked in doubt; released and not sent yet; released and perhaps sent since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,11 @@ class BulkGate:
             partitions = [TopicPartition(topic, slot) for slot in range(self._config.slots)]
             committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
             ends = await consumer.end_offsets(partitions)
+            log_ends = [ends[p] for p in partitions]
             passed = [max(0, committed[p].offset) if p in committed else 0 for p in partitions]
-            seen[group] = Reader(passed, [ends[p] for p in partitions])
+            seen[group] = Reader(passed, log_ends)
+            told = [committed[p].metadata if p in committed else "" for p in partitions]
+            if any(map(str.isdecimal, told)):  # delivery says what is still under way at a target that answers later
+                settled = [int(text) if text.isdecimal() else offset for text, offset in zip(told, passed, strict=True)]
+                seen[f"{group} settled"] = Reader(settled, log_ends, slow=True)
         return seen

@@ -225,7 +225,8 @@ class DeliveryLedger:
         mine = (self._target, self._slot)
         await self._of_slot(connection, write)
         if write.arms:
-            await connection.execute(sql.ARM, (*mine, [arm.offset for arm in write.arms]))
+            armed = {arm.offset: arm.sent for arm in write.arms}  # the last word about each
+            await connection.execute(sql.ARM, ([*armed], [*armed.values()], *mine))
         if write.parks:
             given = columns([park_columns(park, flush.parked) for park in write.parks])
             await connection.execute(sql.PARK, (*mine, *given))

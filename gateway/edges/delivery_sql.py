@@ -34,7 +34,7 @@ WHERE p.stage = 'delivery' AND p.target = %s AND p.slot = %s AND p.state = 'park
   AND d.version = p.version AND d.state = ANY (%s)
 """
 PARKED_LANES: Final = """
-SELECT lane, bool_or(sent = 'again' AND code <> 'GW-02') OR bool_and(code = 'GW-03')
+SELECT lane, bool_or(sent IN ('released', 'again') AND code <> 'GW-02') OR bool_and(code = 'GW-03')
 FROM parked WHERE stage = 'delivery' AND target = %s AND slot = %s AND state = 'parked' GROUP BY lane
 """
 LANE_ROWS: Final = """
@@ -101,8 +101,10 @@ ALARM: Final = """
 UPDATE slot_owner SET alarm = %s, alarm_since = now() WHERE target = %s AND slot = %s AND epoch = %s AND alarm <> %s
 """
 ARM: Final = """
-UPDATE parked SET sent = 'again'
-WHERE stage = 'delivery' AND target = %s AND slot = %s AND topic_offset = ANY (%s) AND state = 'parked'
+UPDATE parked p SET sent = armed.sent
+FROM unnest(%s::bigint[], %s::text[]) AS armed (topic_offset, sent)
+WHERE p.stage = 'delivery' AND p.target = %s AND p.slot = %s AND p.topic_offset = armed.topic_offset
+  AND p.state = 'parked'
 """
 ADD_OUTBOX: Final = """
 INSERT INTO outbox (target, slot, vendor, event_id, payload)

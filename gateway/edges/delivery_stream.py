@@ -17,10 +17,13 @@ NEAR: Final = 2_000
 log = logger(__name__)
 
 
-async def commit(slot: AssignedSlot, offset: int) -> bool:
-    """Commit *offset* for the slot's partition; False when the group did not take it: what follows is read again."""
+async def commit(slot: AssignedSlot, offset: int, settled: int) -> bool:
+    """Commit *offset* for the slot's partition; False when the group did not take it: what follows is read again.
+
+    *settled* (-1: not told) goes with it as the offset's metadata, for the gate of back-loads.
+    """
     try:
-        await slot.consumer.commit({slot.partitions[0]: offset})
+        await slot.consumer.commit({slot.partitions[0]: (offset, str(settled) if settled >= 0 else "")})
     except (CommitFailedError, IllegalStateError, KafkaError) as error:
         log.warning("offset not committed", slot=slot.number, offset=offset, error=type(error).__name__)
         return False

@@ -3,10 +3,11 @@
 Behind intake everything is one stream, first in, first out: what bulk puts there, live events wait for.  How long they
 wait is seen at each reader of the stream (identity, every target): the age of the oldest record that it has not passed.
 So each reader has a window of records that may lie before it.  It grows while the reader keeps up and shrinks when the
-age is more than *FACTOR* times what is usual there, at least *LEAST_S*.
+age is more than the usual there and *MORE* of it, between *LEAST_S* and *MOST_MORE_S*.
 
 What is usual, live events alone tell: bulk rests for *REST_S* of each *CYCLE_S*, by the clock on the wall, so that all
-workers of an installation rest at the same time; the second half of the rest is looked at.
+workers of an installation rest at the same time; the second half of the rest is looked at.  What bulk may add is gone
+in the first half, or it would be taken for usual in the end.
 
     CYCLE_S  │ rest: drain, look │ admit: window of the slowest reader - what lies before it            │ rest …
 """
@@ -19,9 +20,12 @@ from typing import Final, TypeVar
 
 Number = TypeVar("Number", int, float)
 LEAST_S: Final = 0.8
-FACTOR: Final = 1.4
-USUAL_MOST_S: Final = 4.0
-"""A longer age is a backlog of live events: nothing to be usual, and nothing that bulk may add to in proportion."""
+MORE: Final = 0.4
+MOST_MORE_S: Final = 4.0
+BACKLOG_S: Final = 4.0
+"""A longer age is a backlog of live events and not usual, but at a slow reader."""
+BLIND_S: Final = 30.0
+"""A slow reader with a longer way says nothing of what waits here: the other readings of its target must do."""
 CYCLE_S: Final = 120.0
 REST_S: Final = 12.0
 UNKNOWN_S: Final = 2.0
@@ -33,10 +37,14 @@ CUT: Final = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How far one reader has come: by partition, the offset that it has committed and the end of the log."""
+    """How far one reader has come: by partition, the offset that it has passed and the end of the log.
+
+    *slow*: its way may take long by itself, as through a portal that answers when it likes.
+    """
 
     passed: Sequence[int]
     ends: Sequence[int]
+    slow: bool = False
 
     @property
     def before(self) -> int:
@@ -71,17 +79,19 @@ class Pace:
         >>> pace.allowed(at_s + 5.5, {"a": Reader([0], [13])}, used_up=True)
         0
         """
-        rooms = []
+        rests, rooms = is_rest(wall_s), list[int]()
         for name, reader in readers.items():
             way = self._ways.setdefault(name, _Way())
             way.look(wall_s, reader)
-            rooms.append(way.room(wall_s, reader, self.first, more=used_up and not is_rest(wall_s)))
-        return 0 if is_rest(wall_s) else max(0, min(rooms, default=0))
+            way.follow(wall_s, reader, self.first, more=used_up and not rests)
+            if not (reader.slow and way.usual_s >= BLIND_S):
+                rooms.append(int(way.window) - reader.before)
+        return 0 if rests else max(0, min(rooms, default=0))
 
 
 @dataclass(slots=True)
 class _Way:
-    """The way to one reader."""
+    """The way to one reader: the age of what lies before it, what that is usually, and how much may lie there."""
 
     usual_s: float = UNKNOWN_S
     usual_before: int = 0
@@ -97,7 +107,8 @@ class _Way:
         self.age_s = max(map(self._age_s, range(len(reader.ends)), reader.passed), default=0.0)
         rested_s = now_s % CYCLE_S
         if REST_S / 2 <= rested_s < REST_S:
-            self._quiet.append((min(self.age_s, USUAL_MOST_S), reader.before if self.age_s < USUAL_MOST_S else 0))
+            is_backlog = self.age_s > BACKLOG_S and not reader.slow
+            self._quiet.append((BACKLOG_S, 0) if is_backlog else (self.age_s, reader.before))
         elif rested_s >= REST_S and self._quiet:
             self.usual_s = _high([age_s for age_s, _ in self._quiet if age_s] or [UNKNOWN_S])
             self.usual_before = _high([before for _, before in self._quiet])
@@ -111,19 +122,18 @@ class _Way:
         first = bisect_right(looks, passed + 1, key=lambda look: look[1][partition])
         return looks[-1][0] - looks[first][0]
 
-    def room(self, now_s: float, reader: Reader, first: int, *, more: bool) -> int:
-        """Records that may be added before this reader; *more* widens the window where there is time left."""
-        before, most_s = reader.before, max(LEAST_S, FACTOR * self.usual_s)
+    def follow(self, now_s: float, reader: Reader, first: int, *, more: bool) -> None:
+        """Narrow the window where the age is too high; *more* widens it where there is time left."""
+        most_s = max(LEAST_S, self.usual_s + min(MORE * self.usual_s, MOST_MORE_S))
         since_s = now_s - self._looks[-2][0] if len(self._looks) > 1 else 0.0
         if self.age_s > most_s:
             if now_s - self._cut_at_s >= most_s:
-                self.window = CUT * min(self.window, before)
+                self.window = CUT * min(self.window, reader.before)
                 self._cut_at_s = now_s
         elif more:
             left = 1.0 - self.age_s / most_s
             self.window = min(self.window * 2 ** (left * since_s / most_s), MOST_RECORDS)
         self.window = max(self.window, self.usual_before + first)
-        return int(self.window) - before
 
 
 def _high(numbers: list[Number]) -> Number:

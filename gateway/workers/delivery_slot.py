@@ -15,7 +15,7 @@ for its target must not hold the others.
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gateway.delivery.effects import (
@@ -104,7 +104,8 @@ class DeliverySlot:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._commit_to = -1
-        self._committed = -1
+        self._settled = -1
+        self._committed = (-1, -1)
         self._drained = False
         self._ending = False
 
@@ -114,6 +115,7 @@ class DeliverySlot:
         if not await self._own():
             return
         taken = await hold_while_down(parts.ledger.load, "take-over")
+        end = await hold_while_away(self._end_of_stream, "take-over")
         parts.shelf.learn(taken.origins)
         if isinstance(parts.sender, PacketSender):
             parts.sender.hashes.update(taken.hashes)
@@ -132,7 +134,8 @@ class DeliverySlot:
         try:
             self._room.set()
             self._hear(Slowed(parts.closed_s()))
-            self._hear(taken.started)
+            # what came after its lease had run out, the former owner cannot have sent
+            self._hear(replace(taken.started, horizon=min(taken.started.horizon, end)))
             del taken  # hundreds of thousands of lanes, which the machine has now
             for work in (self._fetch(), self._pump.run(), self._commit(), self._orders(), self._revoke()):
                 self._spawn(work)
@@ -153,6 +156,10 @@ class DeliverySlot:
             return False
         await hold_while_down(parts.lease.renew, "take-over")
         return True
+
+    async def _end_of_stream(self) -> int:
+        partition = self._slot.partitions[0]
+        return (await self._slot.consumer.end_offsets([partition]))[partition]
 
     # --- hear, decide, act ---------------------------------------------------------------------------------------
 
@@ -200,8 +207,8 @@ class DeliverySlot:
         match effect:
             case Write() | LoadLane():
                 self._pump.put(effect)
-            case Commit(offset=offset):
-                self._commit_to = offset
+            case Commit(offset=offset, settled=settled):
+                self._commit_to, self._settled = offset, settled
                 self._moved.set()
                 self._parts.shelf.passed(offset)
             case PauseFetch():
@@ -313,11 +320,11 @@ class DeliverySlot:
             await self._commit_now()
 
     async def _commit_now(self) -> None:
-        offset = self._commit_to
-        if offset > self._committed:
+        due = (self._commit_to, self._settled)
+        if due != self._committed and due[0] >= 0:
             await failpoint("delivery.after_ledger_before_offset")
-            if await commit(self._slot, offset):
-                self._committed = offset
+            if await commit(self._slot, *due):
+                self._committed = due
 
     async def _orders(self) -> None:
         """Orders for this slot: when its bell rings, and each second."""

@@ -163,7 +163,9 @@ async def test_parked_rows_come_back_with_reason_doubt_and_receipt(rig: Rig) -> 
 async def test_a_row_is_closed_by_its_end_state_and_never_opened_again(rig: Rig) -> None:
     ledger = await taken_over(rig)
     await ledger.write(flush(parks=[park(entry(7), "TG-02")]))
-    await ledger.write(flush(2, arms=[Arm(7)]))
+    await ledger.write(flush(2, arms=[Arm(7, "released")]))
+    assert (await ledger.lane(LANE)).rows[0].sent == "released"
+    await ledger.write(flush(2, arms=[Arm(7, "released"), Arm(7)]))
     assert (await ledger.lane(LANE)).rows[0].sent == "again"
     await ledger.write(flush(3, settles=[settle(entry(7), row=True, seq=2)]))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gateway.delivery.effects import CreatePacket, MarkPacket, Park, Revoke, Settle, Write
 from gateway.delivery.events import Started
-from gateway.delivery.lanes import is_killer
+from gateway.delivery.lanes import is_released
 from gateway.delivery.values import BEHIND, Entry, Known, Member, OpenPacket, ParkedRow, Sent
 from gateway.record import Op, State
 
@@ -35,7 +35,7 @@ class FakeLedger:
         self.alarm = self.alarm if write.alarm is None else write.alarm
         for arm in write.arms:
             row = self.rows[arm.offset]
-            self.rows[arm.offset] = ParkedRow(row.entry, row.reason, row.seq, "again")
+            self.rows[arm.offset] = ParkedRow(row.entry, row.reason, row.seq, arm.sent)
         for park in write.parks:
             self._park(park)
         self._steps(write)
@@ -43,6 +43,8 @@ class FakeLedger:
             self._settle(settle)
         for order in write.orders:
             assert order.order not in self.orders
+            if order.outcome == "released":
+                assert any(arm.sent in {"released", "again"} for arm in write.arms), "a release outlives its owner"
             self.orders[order.order] = (order.done, order.outcome)
         for change in write.packets:
             self._packet(change)
@@ -116,7 +118,7 @@ class FakeLedger:
     def started(self) -> Started:
         lanes = {row.entry.lane for row in self.rows.values()}
         blocked = {row.entry.lane for row in self.rows.values() if row.reason.code != BEHIND}
-        armed = {row.entry.lane for row in self.rows.values() if row.sent == "again" and not is_killer(row.reason)}
+        armed = {row.entry.lane for row in self.rows.values() if is_released(row)}
         packets = [self._open(packet) for packet in self.packets.values()]
         return Started(self.horizon, lanes, (lanes - blocked) | armed, [p for p in packets if p.members])
 

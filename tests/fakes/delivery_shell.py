@@ -95,8 +95,11 @@ class FakeConsumer:
         self.shell.most_in_hand = max(self.shell.most_in_hand, self.shell.in_hand(self.at))
         return {PARTITION: lines}
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        shell, offset = self.shell, offsets[PARTITION]
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, len(self.shell.log))
+
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        shell, (offset, _settled) = self.shell, offsets[PARTITION]
         if shell.kafka_down:
             raise KafkaConnectionError
         if shell.owner is None or shell.owner.consumer is not self:

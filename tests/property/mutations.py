@@ -31,6 +31,7 @@ TWO_STEPS = "property.test_delivery_machine:TwoStepDeliveries"
 RULES = "unit.delivery.test_delivery_rules"
 OWNERS = "property.test_delivery_shell:Owners"
 STEPS = "unit.delivery.test_delivery_two_steps"
+BLAME = "unit.delivery.test_delivery_fair_blame"
 HELD = "unit.delivery.test_delivery_held"
 
 MUTATIONS = (
@@ -38,8 +39,8 @@ MUTATIONS = (
         "a record in doubt is superseded",
         "an effect at the target that the ledger does not know (rule 4)",
         "delivery.lanes:supersede",
-        "if not open_.doubt and open_.entry.version",
-        "if open_.entry.version",
+        "and (not open_.doubt or open_.is_refused)",
+        "",
         BATCHES,
     ),
     Mutation(
@@ -207,8 +208,8 @@ MUTATIONS = (
         "a packet is polled for ever",
         "a pupil waits without a word",
         "delivery.packets:Packets._given_up",
-        "packet.waited_s += now - packet.heard",
-        "packet.waited_s += 0.0",
+        "packet.waited_s += min(now - packet.heard,",
+        "packet.waited_s += min(0.0,",
         f"{HELD}:test_a_packet_that_is_never_processed_is_given_up_and_its_records_park_in_doubt",
     ),
     Mutation(
@@ -231,9 +232,57 @@ MUTATIONS = (
         "an outage burns attempts",
         "rule 1: an outage parks nobody",
         "delivery.slot:Slot.failed",
-        "if self.successes > head.mark or (answered and self.is_cornered):",
+        "if self.successes > head.mark or (answered and self.is_cornered and self.vouches > head.vouched):",
         "if True:",
         f"{HELD}:test_a_hundred_lost_answers_in_an_outage_park_nobody",
+    ),
+    Mutation(
+        "an outage that is told record by record burns attempts",
+        "rule 1: an outage parks nobody",
+        "delivery.slot:Slot.failed",
+        "(answered and self.is_cornered and self.vouches > head.vouched)",
+        "(answered and self.is_cornered)",
+        f"{BLAME}:test_an_outage_told_record_by_record_parks_nobody_though_the_window_is_full",
+    ),
+    Mutation(
+        "an outage that is told record by record leaves the gate open",
+        "a target in trouble is asked as often as one that is well",
+        "delivery.retry:Gate.hear",
+        "case None if fruitless:",
+        "case None if False:",
+        f"{BLAME}:test_such_a_target_is_asked_ever_more_rarely_and_one_request_at_a_time",
+    ),
+    Mutation(
+        "a release is kept in memory alone",
+        "an order is lost with its owner",
+        "delivery.slot:Slot._obey",
+        "self.drafts.release(lane.queue[0])",
+        "pass",
+        BATCHES,
+    ),
+    Mutation(
+        "what was refused in doubt cannot be cancelled",
+        "a record stays at the target that its school took back",
+        "delivery.drafts:Drafts.settle",
+        "(state is State.DISCARDED or open_.is_refused)",
+        "state is State.DISCARDED",
+        f"{BLAME}:test_what_was_in_doubt_and_refused_can_still_be_cancelled_at_the_target",
+    ),
+    Mutation(
+        "a row in doubt is asked for at once",
+        "an effect twice, where the target does not show yet what it took",
+        "delivery.slot:Slot.loaded",
+        "open_.proves_at = now + self.settings.ask_after_s",
+        "open_.proves_at = now",
+        f"{BLAME}:test_a_row_in_doubt_is_not_asked_for_before_the_answer_proves_something",
+    ),
+    Mutation(
+        "a closed portal counts as one that does not answer",
+        "records park in doubt after a holiday",
+        "delivery.packets:Packets._given_up",
+        "min(now - packet.heard, MOST_POLLS_AWAY * self._slot.settings.poll_every_s)",
+        "now - packet.heard",
+        f"{BLAME}:test_time_in_which_a_portal_was_closed_is_no_time_of_its_own",
     ),
     Mutation(
         "a slot whose lease is lost goes on",

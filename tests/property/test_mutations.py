@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from tests.fakes.simulated_loop import SimulatedLoop
 from tests.property.mutations import MUTATIONS, Mutation, in_force
 
-EXAMPLES = 400
+EXAMPLES = 1_200
 """So many runs find a fault at the latest; most are found in the first few."""
 
 

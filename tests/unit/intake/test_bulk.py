@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from gateway.intake.bulk import CYCLE_S, LEAST_S, REST_S, USUAL_MOST_S, Pace, Reader, is_rest
+from gateway.intake.bulk import BACKLOG_S, CYCLE_S, LEAST_S, REST_S, Pace, Reader, is_rest
 
 LOOK_S = 0.25
 FIRST = 24
@@ -91,7 +91,7 @@ def test_without_live_events_the_reader_is_kept_busy_too() -> None:
     told = run(Stream(1_000.0, 1.0), 0.0, 4 * CYCLE_S)
 
     assert told.used > 0.8
-    assert told.p99_s <= USUAL_MOST_S
+    assert told.p99_s <= BACKLOG_S
 
 
 def test_a_light_load_of_live_events_does_not_hide_what_is_free() -> None:
@@ -130,6 +130,30 @@ def test_a_backlog_while_bulk_rests_is_not_taken_for_usual() -> None:
     recovered = pace.allowed(start + REST_S + 1.0, {"a": Reader([90_000], [90_000])}, used_up=False)
 
     assert recovered == FIRST
+
+
+def test_a_portal_that_answers_late_by_itself_is_no_backlog() -> None:
+    """10 live records a second that are settled 15 s later; bulk may make that a little longer."""
+    pace, allowed = Pace(first=FIRST), []
+    for look in range(int(2 * CYCLE_S / LOOK_S)):
+        now, written = 10 * CYCLE_S + look * LOOK_S, int(10 * look * LOOK_S)
+        portal = Reader([max(0, written - 150)], [written], slow=True)
+        allowed.append(pace.allowed(now, {"taken": Reader([written], [written]), "settled": portal}, used_up=True))
+
+    assert min(allowed[int(CYCLE_S / LOOK_S) + int(REST_S / LOOK_S) :]) >= FIRST
+
+
+@pytest.mark.parametrize(("way_s", "is_open"), [(20.0, False), (60.0, True)])
+def test_a_portal_that_takes_very_long_says_nothing_of_what_waits_here(way_s: float, is_open: bool) -> None:
+    """In the end it settles nothing any more: told at once of the one, and unknown of the other."""
+    pace, allowed, end_s = Pace(first=FIRST), list[int](), 2 * CYCLE_S - 1
+    for look in range(int(end_s / LOOK_S)):
+        at_s = look * LOOK_S
+        written, passed = int(10 * at_s), int(10 * max(0.0, min(at_s, CYCLE_S + REST_S) - way_s))
+        readers = {"taken": Reader([written], [written]), "settled": Reader([passed], [written], slow=True)}
+        allowed.append(pace.allowed(10 * CYCLE_S + at_s, readers, used_up=False))
+
+    assert (allowed[-1] > 0) == is_open
 
 
 def test_the_marker_of_a_transaction_is_nothing_that_waits() -> None:
