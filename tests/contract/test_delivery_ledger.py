@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pytest
@@ -165,9 +165,9 @@ async def test_a_row_is_closed_by_its_end_state_and_never_opened_again(rig: Rig)
     await ledger.write(flush(parks=[park(entry(7), "TG-02")]))
     await ledger.write(flush(2, arms=[Arm(7, "released")]))
     assert (await ledger.lane(LANE)).rows[0].sent == "released"
-    await ledger.write(flush(2, arms=[Arm(7, "released"), Arm(7)]))
+    await ledger.write(flush(3, arms=[Arm(7, "released"), Arm(7)]))
     assert (await ledger.lane(LANE)).rows[0].sent == "again"
-    await ledger.write(flush(3, settles=[settle(entry(7), row=True, seq=2)]))
+    await ledger.write(flush(4, settles=[settle(entry(7), row=True, seq=2)]))
 
     assert (await ledger.lane(LANE)).rows == []
     assert not (await (await taken_over(rig)).load()).started.parked
@@ -176,20 +176,21 @@ async def test_a_row_is_closed_by_its_end_state_and_never_opened_again(rig: Rig)
 @pytest.mark.parametrize(
     ("parks", "live"),
     [
-        ([("TG-02", False)], False),
-        ([("TG-02", False), (BEHIND, False)], False),
-        ([(BEHIND, False)], True),
-        ([("TG-06", True)], True),
-        ([("GW-02", True)], False),
+        ([("TG-02", "")], False),
+        ([("TG-02", ""), (BEHIND, "")], False),
+        ([(BEHIND, "")], True),
+        ([("TG-06", "again")], True),
+        ([("TG-02", "released")], True),
+        ([("GW-02", "again")], False),
     ],
 )
 async def test_a_new_owner_knows_which_parked_lanes_go_on_by_themselves(
-    rig: Rig, parks: list[tuple[str, bool]], live: bool
+    rig: Rig, parks: list[tuple[str, Literal["", "released", "again"]]], live: bool
 ) -> None:
     ledger = await taken_over(rig)
     rows = [park(entry(7 + n, 1 + n), code) for n, (code, _) in enumerate(parks)]
     await ledger.write(flush(parks=rows))
-    armed = [Arm(7 + n) for n, (_, again) in enumerate(parks) if again]
+    armed = [Arm(7 + n, sent) for n, (_, sent) in enumerate(parks) if sent]
     await ledger.write(flush(2, arms=armed))
 
     started = (await (await taken_over(rig)).load()).started
@@ -224,7 +225,8 @@ async def test_orders_stay_open_until_they_are_answered(rig: Rig) -> None:
     await rig.order(1, LANE, 7, "release")
     await rig.order(2, LANE, 8, "discard")
     assert [(o.order, o.lane, o.offset, o.action) for o in await ledger.orders([2])] == [(1, LANE, 7, "release")]
-    await ledger.write(flush(orders=[CloseOrder(1, True, "released")]))
+    await ledger.write(flush(parks=[park(entry(7), "TG-02")]))
+    await ledger.write(flush(2, arms=[Arm(7, "released")], orders=[CloseOrder(1, True, "released")]))
 
     assert [order.order for order in await ledger.orders([])] == [2]
 
