@@ -57,7 +57,8 @@ from gateway.edges.kafka_start import hold_while_away
 from gateway.edges.kafka_types import Record
 from gateway.edges.ledger import hold_while_down
 from gateway.edges.telemetry import logger
-from gateway.workers.delivery_alarms import took
+from gateway.workers.delivery_heard import took
+from gateway.workers.delivery_held import Held
 from gateway.workers.delivery_outbox import publish
 from gateway.workers.delivery_parts import Parts
 from gateway.workers.delivery_pump import Fetched, Pump
@@ -99,6 +100,7 @@ class DeliverySlot:
         self._machine = Machine(parts.settings, dice)
         self._inbox: asyncio.Queue[Event | _Failed | _DrainOver] = asyncio.Queue()
         self._pump = Pump(parts, slot.number, self.tell)
+        self._held = Held(parts.ledger, parts.target, slot.number)
         self._room = asyncio.Event()
         self._moved = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -139,6 +141,7 @@ class DeliverySlot:
             self._spawn(publish(parts, self._pump.receipts))
             self._spawn(self._calendar())
             self._spawn(parts.lease.keep())
+            self._spawn(self._held.keep())
             await self._loop()
             await parts.suspects.leave()
         finally:
@@ -176,6 +179,7 @@ class DeliverySlot:
         await self._parts.ledger.hand_back()
 
     def _hear(self, event: Event) -> None:
+        self._held.hear(event)
         if isinstance(event, Answered) and event.answer.slow_down_s is not None:
             for neighbour in self._parts.neighbours:
                 if neighbour is not self:
