@@ -1,7 +1,8 @@
 """The way to a target: a token for each request, and one reading of what came back.
 
 The rule: a token is asked for by one caller for all, before it runs out; a 401 spends one fresh token, not more. An
-HTTP status is looked up in the contract's table here and never seen again.
+HTTP status is looked up in the contract's table here and never seen again. Whoever bounds the time of a request learns
+by `is_unsent` whether it ran out before anything left: a token server that hangs leaves no record in doubt.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from gateway.outcomes import Ambiguous, Hold, RefusedWhole, TooLarge, Unavailabl
 _TOKEN_BUDGET_S = 6.0
 _TOKEN_TOTAL_S = 4.0
 _TOKEN_REST_S = 1.0
+_UNSENT: Final = "nothing of the request is under way"
 FAST_RECORDS: Final = 20
 """A contract with batches of at most so many records is served by the exchange for many small requests."""
 
@@ -128,7 +130,7 @@ def _form(grant: PasswordGrant | ClientCredentials, credentials: Mapping[str, st
 
 class _TokenAnswer(msgspec.Struct):
     access_token: str
-    expires_in: float
+    expires_in: float = 300.0  # may be missing (RFC 6749, 5.1)
 
 
 def _last(state: tenacity.RetryCallState) -> Reply:
@@ -148,10 +150,10 @@ class Door:
 
     async def ask(self, method: str, path: str, **parts: Any) -> Answered | Turned:
         """Return the answer when it has something to read (`answers`, `not_found`), else what it amounts to."""
-        token = await self._keys.token()
+        token = await self._token()
         reply = await self._ask(method, path, token, parts)
         if isinstance(token, str) and isinstance(reply, Answered) and self._verdict(reply) == "auth":
-            reply = await self._ask(method, path, await self._keys.token(spoiled=token), parts)
+            reply = await self._ask(method, path, await self._token(spoiled=token), parts)
         match reply:
             case Answered():
                 return self._sorted(reply)
@@ -163,6 +165,12 @@ class Door:
                 return Turned(reply, wait_s)
             case Hold():
                 return Turned(reply)
+
+    async def _token(self, spoiled: str = "") -> str | Hold | Unavailable:
+        try:
+            return await self._keys.token(spoiled)
+        except asyncio.CancelledError as cancelled:
+            raise asyncio.CancelledError(_UNSENT) from cancelled
 
     async def _ask(
         self,
@@ -203,6 +211,14 @@ class Door:
         """Close the connections."""
         await self._keys.aclose()
         await self._exchange.aclose()
+
+
+def is_unsent(time_out: TimeoutError) -> bool:
+    """Whether *time_out*, of an `asyncio.timeout` around `Door.ask`, struck while nothing of the request was under way.
+
+    That context raises it from the cancellation by which it ended the request.
+    """
+    return isinstance(time_out.__cause__, asyncio.CancelledError) and _UNSENT in time_out.__cause__.args
 
 
 def open_door(contract: Contract, url: str, credentials: Mapping[str, str], monotonic_s: Callable[[], float]) -> Door:
