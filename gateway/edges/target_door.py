@@ -14,6 +14,7 @@ import msgspec
 import tenacity
 
 from gateway.config import ConfigFaults
+from gateway.edges import clock
 from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, Reply, Way, retry_after_s
 from gateway.edges.exchange_fast import FastExchange
 from gateway.edges.exchange_httpx import HttpxExchange
@@ -100,7 +101,7 @@ class _Granted:
             case Answered(status=200, body=body):
                 return self._granted(body)
             case Answered(status=429 | 503, headers=headers):
-                wait_s = retry_after_s(headers, 60.0)
+                wait_s = retry_after_s(headers, 60.0, clock.now())
                 return Unavailable(wait_s, "token"), wait_s or _TOKEN_REST_S
             case Answered(status=status) if status < 500:
                 return Hold("auth"), _TOKEN_REST_S
@@ -189,7 +190,7 @@ class Door:
         return self._contract.http.get(str(reply.status), self._contract.http_other)
 
     def _sorted(self, reply: Answered) -> Answered | Turned:
-        wait_s = retry_after_s(reply.headers, self._contract.retry_after_cap_s)
+        wait_s = retry_after_s(reply.headers, self._contract.retry_after_cap_s, clock.now())
         verdict = self._verdict(reply)
         match verdict:
             case "answers" | "not_found":

@@ -20,15 +20,24 @@ from gateway.outcomes import (
 Heard = Answered | Uploaded | Submitted | Polled
 
 
-def took(event: Answered | Submitted | Polled) -> bool:
+def took(event: Heard) -> bool:
     """Whether the answer shows that the target takes records at all."""
     match event:
         case Answered(answer=answer):
             return any(is_success(outcome) for outcome in answer.answers.values())
+        case Uploaded():
+            return False
         case Submitted(answer=receipt):
             return isinstance(receipt, Landed)
         case Polled(answer=said):
             return isinstance(said, Verdicts)
+
+
+def slow_down_s(event: Heard) -> float | None:
+    """How long the target wants to be left alone, for all slots; None: it does not say."""
+    asked = event.answer.slow_down_s if isinstance(event, Answered) else None
+    waits = [said.retry_after_s for said in _said(event) if isinstance(said, Unavailable)]
+    return max((wait_s for wait_s in (asked, *waits) if wait_s is not None), default=None)
 
 
 def hold_of(event: Heard) -> Hold | None:

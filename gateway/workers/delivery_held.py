@@ -7,13 +7,12 @@ never written over: whoever is refused everything got through to the target.
 import asyncio
 from typing import Final
 
-from gateway.delivery.events import Answered, Event, Polled, Submitted, Uploaded
 from gateway.edges.bell import rings
 from gateway.edges.delivery_ledger import DeliveryLedger
 from gateway.edges.ledger import hold_while_down
 from gateway.edges.telemetry import logger
 from gateway.outcomes import CODE_OF_HOLD, HoldReason
-from gateway.workers.delivery_heard import hold_of, shows_open
+from gateway.workers.delivery_heard import Heard, hold_of, shows_open
 
 AGAIN_S: Final = 30.0
 """TG-07 may have stood in the way: what is still true is written again."""
@@ -31,7 +30,7 @@ class Held:
         self._ledger = ledger
         self._target = target
         self._slot = slot
-        self._reasons: dict[type[Event], HoldReason] = {}
+        self._reasons: dict[type[Heard], HoldReason] = {}
         self._told: HoldReason | None = None
         self._changed = asyncio.Event()
 
@@ -40,10 +39,8 @@ class Held:
         """The catalogue's code of what holds the target; empty: nothing."""
         return CODE_OF_HOLD[self._told] if self._told is not None else ""
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: Heard) -> None:
         """Learn from an answer, and log what changed."""
-        if not isinstance(event, Answered | Uploaded | Submitted | Polled):
-            return
         if (hold := hold_of(event)) is not None:
             self._reasons[type(event)] = hold.reason
         elif self._reasons and shows_open(event):

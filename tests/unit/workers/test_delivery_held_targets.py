@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.delivery.effects import Write
-from gateway.delivery.events import Answered, Event, Polled, Slowed, Submitted, Uploaded
+from gateway.delivery.events import Answered, Polled, Submitted, Uploaded
 from gateway.edges.delivery_ledger import Flush
 from gateway.errors import catalogue
 from gateway.outcomes import (
@@ -26,6 +26,7 @@ from gateway.outcomes import (
     Whole,
 )
 from gateway.workers import delivery_held
+from gateway.workers.delivery_heard import Heard
 from gateway.workers.delivery_held import Held
 from tests.fakes.delivery_shell import Shell
 from tests.fakes.delivery_slot_ledger import FakeSlotLedger, SlotStore, as_ledger
@@ -46,7 +47,7 @@ def whole(said: Whole) -> Answered:
     return Answered(1, BatchAnswer({}, whole=said))
 
 
-def told(*events: Event) -> list[tuple[str, str]]:
+def told(*events: Heard) -> list[tuple[str, str]]:
     """The level and the reason (or the text) of each line that is logged when *events* are heard."""
     held = Held(as_ledger(FakeSlotLedger(SlotStore(lambda: 0.0))), "sector", 3)
     with capture_logs() as lines:
@@ -71,8 +72,8 @@ def test_each_reason_of_a_hold_has_a_code_that_the_catalogue_explains() -> None:
         (Polled("p", Hold("auth")), Polled("p", Verdicts({}))),
     ],
 )
-def test_a_hold_is_said_once_when_it_begins_and_once_when_it_is_over(held: Event, over: Event) -> None:
-    said = told(held, held, Slowed(1.0), held, over, over)
+def test_a_hold_is_said_once_when_it_begins_and_once_when_it_is_over(held: Heard, over: Heard) -> None:
+    said = told(held, held, held, over, over)
 
     assert said == [("warning", "auth"), ("info", "target no longer held")]
 
@@ -109,7 +110,7 @@ class Row:
         loop.run(self.ledger.raise_epoch())
         self.task = loop.create_task(self.held.keep())
 
-    async def after(self, seconds: float, *events: Event) -> str:
+    async def after(self, seconds: float, *events: Heard) -> str:
         for event in events:
             self.held.hear(event)
         await asyncio.sleep(seconds)
