@@ -196,5 +196,6 @@ def settings_of(contract: Contract, config: Config) -> Settings:
         poll_every_s=poll.every_s,
         settle_s=poll.settle_s,
         give_up_s=poll.give_up_s,
+        packets_in_flight=contract.packets_in_flight,
         two_steps=contract.update == "revoke_then_register",
     )

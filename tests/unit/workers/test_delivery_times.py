@@ -1,11 +1,13 @@
-"""How long a request to a target may take: its contract's time, but never longer than half of the lease."""
+"""What the worker makes of a contract's limits: no request outlives half of the lease."""
+
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from gateway.config import load_config
 from gateway.edges.target_contract import Contract, load_contract
-from gateway.workers.delivery import request_s
+from gateway.workers.delivery import request_s, settings_of
 from tests.fakes.simulator import ROOT
 
 
@@ -34,3 +36,11 @@ def test_the_shipped_lease_cuts_no_shipped_contract(name: str) -> None:
     contract = load_contract(ROOT / f"targets/{name}.yaml", {})
 
     assert request_s(name, contract, lease_s) == contract.timeouts.total_s
+
+
+@pytest.mark.parametrize(("named", "in_flight"), [("", 4), ("packets_in_flight: 40\n", 40)])
+def test_a_contract_says_how_many_packets_a_portal_may_have_at_work(tmp_path: Path, named: str, in_flight: int) -> None:
+    path = tmp_path / "sector.yaml"
+    path.write_text((ROOT / "targets/sector.yaml").read_text() + named)
+
+    assert settings_of(load_contract(path, {}), load_config(ROOT / "gateway.yaml", {})).packets_in_flight == in_flight
