@@ -133,9 +133,13 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Ownership and window of a delivery slot."""
+    """Ownership and window of a delivery slot.
 
-    lease_s: Seconds = 10.0
+    A request takes half of ``lease_s`` at most, whatever its target's contract says; after a worker that was killed
+    its slots rest for as long as its leases last.
+    """
+
+    lease_s: Seconds = 60.0
     window_records: Positive = 1_000
     drain_s: Seconds = 1.5
 

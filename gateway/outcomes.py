@@ -31,6 +31,16 @@ CODE_OF_CATEGORY: Mapping[Category, str] = {
 }
 """The error catalogue's code for a refusal of each category; the catalogue names its owner and its fix."""
 
+CODE_OF_HOLD: Mapping[HoldReason, str] = {
+    "auth": "TG-08",
+    "denied": "TG-09",
+    "tls": "TG-10",
+    "dns": "TG-11",
+    "outage": "TG-12",
+    "contract": "TG-13",
+}
+"""The error catalogue's code for each reason of a hold: nothing is parked for it, an operator is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Send:

@@ -18,7 +18,7 @@ from psycopg_pool import PoolTimeout
 
 from gateway.delivery.effects import CreatePacket, MarkPacket, Write
 from gateway.delivery.events import Ordered, Started
-from gateway.delivery.values import Known, Member, OpenPacket, ParkedRow
+from gateway.delivery.values import REFUSES_ALL, Known, Member, OpenPacket, ParkedRow
 from gateway.edges import delivery_sql as sql
 from gateway.edges import pg_arrays as arrays
 from gateway.edges.delivery_rows import (
@@ -123,6 +123,12 @@ class DeliveryLedger:
             cursor = await connection.execute(sql.RENEW, (lease_s, self._target, self._slot, self.epoch))
             if await cursor.fetchone() is None:
                 raise LostSlot(self._lost())
+
+    async def tell_held(self, code: str) -> None:
+        """Show operators what holds the target (empty: nothing), where the machine has no alarm of its own."""
+        async with self._pool.connection() as connection:
+            mine = (self._target, self._slot, self.epoch)
+            await connection.execute(sql.HELD, (code, *mine, [code, REFUSES_ALL]))
 
     async def hand_back(self) -> None:
         """End the lease: nothing is under way any more.  While PostgreSQL is down it runs out by itself."""

@@ -5,7 +5,7 @@ from typing import Final
 ADD_OWNER: Final = "INSERT INTO slot_owner (target, slot) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 WAIT_BRIEFLY: Final = "SET LOCAL lock_timeout = '500ms'"
 RAISE_EPOCH: Final = """
-UPDATE slot_owner SET epoch = epoch + 1, owner = %s WHERE target = %s AND slot = %s
+UPDATE slot_owner SET epoch = epoch + 1, owner = %s, alarm = '', alarm_since = NULL WHERE target = %s AND slot = %s
 RETURNING epoch, send_horizon, greatest(extract(epoch FROM lease_until - now()), 0)::float8
 """
 RENEW: Final = """
@@ -99,6 +99,10 @@ DO UPDATE SET outcome = excluded.outcome, at = now(), epoch = excluded.epoch
 """
 ALARM: Final = """
 UPDATE slot_owner SET alarm = %s, alarm_since = now() WHERE target = %s AND slot = %s AND epoch = %s AND alarm <> %s
+"""
+HELD: Final = """
+UPDATE slot_owner SET alarm = %s, alarm_since = now()
+WHERE target = %s AND slot = %s AND epoch = %s AND alarm <> ALL (%s)
 """
 ARM: Final = """
 UPDATE parked p SET sent = armed.sent

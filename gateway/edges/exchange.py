@@ -11,6 +11,7 @@ read, and a path that names another host is not sent. One set of tests holds bot
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
@@ -92,16 +93,17 @@ def stays(path: str) -> bool:
     return path.startswith("/") and not path.startswith(("//", "/\\"))
 
 
-def retry_after_s(headers: Mapping[str, str], cap_s: float) -> float | None:
+def retry_after_s(headers: Mapping[str, str], cap_s: float, now: datetime) -> float | None:
     """Seconds that *headers* ask to wait, at most *cap_s*; None when they do not say.
 
-    A date is relative to the answer's own Date, so a wrong clock on either side does not matter (RFC 9110, 10.2.3).
+    A date is relative to the answer's own Date, so a wrong clock on either side does not matter (RFC 9110, 10.2.3);
+    an answer without one leaves us only ours, *now* (with a zone).
     """
     text = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return min(float(text), cap_s)
     try:
-        wait = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))
+        wait = parsedate_to_datetime(text) - (parsedate_to_datetime(headers["date"]) if "date" in headers else now)
     except (TypeError, ValueError):
         return None
     return min(max(wait.total_seconds(), 0.0), cap_s)

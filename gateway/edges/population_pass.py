@@ -79,7 +79,7 @@ class Pass:
         except msgspec.MsgspecError:
             granted = None
         if granted is None:
-            return Unavailable(retry_after_s(answer.headers, _RETRY_AFTER_CAP_S), REASON)
+            return Unavailable(retry_after_s(answer.headers, _RETRY_AFTER_CAP_S, clock.now()), REASON)
         self._token = granted.access_token
         self._ends_at_s = clock.monotonic_s() + granted.expires_in - min(EARLY_S, granted.expires_in / 2)
         return None

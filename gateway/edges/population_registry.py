@@ -108,7 +108,7 @@ def _finding(answered: Answered) -> Finding | Unavailable | RefusedLookup:
             return fault
     if answered.status in _SAYS_SOMETHING:
         return RefusedLookup(f"HTTP-{answered.status}")
-    return Unavailable(retry_after_s(answered.headers, _RETRY_AFTER_CAP_S), f"HTTP-{answered.status}")
+    return Unavailable(retry_after_s(answered.headers, _RETRY_AFTER_CAP_S, clock.now()), f"HTTP-{answered.status}")
 
 
 def open_population(settings: PopulationLink) -> PopulationRegistry:

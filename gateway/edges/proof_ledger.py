@@ -67,6 +67,32 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """No end state at one target yet: a member of an open packet, or the newest version after a failed attempt.
+
+    *op* is what the target is asked for; without a packet, what the vendor asked for.
+    """
+
+    target: str
+    record_id: str
+    version: int
+    event_id: str
+    vendor: str
+    content_hash: str
+    op: str
+    packet: str | None
+    packet_purpose: str | None
+    packet_sha256: str | None
+    packet_built_at: datetime | None
+    packet_step: str | None
+
+    @property
+    def key(self) -> str:
+        """As of `Delivered`."""
+        return idempotency_key(self.target, self.record_id, self.version, self.content_hash)
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt that settled nothing."""
 
@@ -80,10 +106,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Everything of some events, oldest version first."""
+    """Everything of some events, oldest version first; what is *held* may be under way too, by order."""
 
     delivered: Sequence[Delivered]
     held: Sequence[Held]
+    under_way: Sequence[UnderWay]
     attempts: Sequence[Attempt]
 
 
@@ -101,13 +128,37 @@ SELECT target, record_id::text, version, event_id::text, vendor, encode(content_
 FROM parked WHERE stage = 'delivery' AND state <> 'closed' AND event_id = ANY (%(events)s::uuid[])
 ORDER BY record_id, version, target
 """
+_UNDER_WAY: Final = """
+WITH travelling AS (
+    SELECT p.target, m.record_id, m.version, m.event_id, m.vendor, m.content_hash, p.purpose AS op, p.packet,
+           p.purpose AS packet_purpose, p.bytes_sha256, p.created_at, p.step
+    FROM packets p CROSS JOIN LATERAL jsonb_to_recordset(p.members)
+         AS m (record_id uuid, version int, event_id uuid, vendor text, content_hash text)
+    WHERE p.step <> 'settled' AND m.event_id = ANY (%(events)s::uuid[])
+), tried AS (
+    SELECT DISTINCT a.target, h.record_id, h.version, h.event_id, h.vendor, encode(h.content_hash, 'hex'), h.op
+    FROM heads h JOIN attempts a USING (record_id, version) WHERE h.event_id = ANY (%(events)s::uuid[])
+), both_ways AS (
+    SELECT * FROM travelling UNION ALL SELECT t.*, NULL, NULL, NULL, NULL, NULL FROM tried t
+    WHERE NOT EXISTS (SELECT FROM travelling v WHERE v.target = t.target AND v.event_id = t.event_id)
+      AND NOT EXISTS (SELECT FROM parked p WHERE p.stage = 'delivery' AND p.state <> 'closed'
+                      AND p.target = t.target AND p.event_id = t.event_id)
+)
+SELECT target, record_id::text, version, event_id::text, vendor, content_hash, op, packet::text, packet_purpose,
+       encode(bytes_sha256, 'hex') AS packet_sha256, created_at AS packet_built_at, step AS packet_step
+FROM both_ways b
+WHERE NOT EXISTS (SELECT FROM deliveries d WHERE d.event_id = b.event_id AND d.target = b.target)
+ORDER BY record_id, version, target
+"""
 _ATTEMPTS: Final = """
 SELECT a.target, a.record_id::text, a.version, a.n, a.at, a.outcome
-FROM (SELECT DISTINCT school_year, record_id, version FROM (
-        SELECT school_year, record_id, version FROM deliveries WHERE event_id = ANY (%(events)s::uuid[])
-        UNION SELECT school_year, record_id, version FROM parked
-        WHERE stage = 'delivery' AND event_id = ANY (%(events)s::uuid[])) AS every) AS asked
-JOIN attempts a ON a.school_year = asked.school_year AND a.record_id = asked.record_id AND a.version = asked.version
+FROM (SELECT record_id, version FROM deliveries WHERE event_id = ANY (%(events)s::uuid[])
+      UNION SELECT record_id, version FROM parked WHERE stage = 'delivery' AND event_id = ANY (%(events)s::uuid[])
+      UNION SELECT record_id, version FROM heads WHERE event_id = ANY (%(events)s::uuid[])
+      UNION SELECT m.record_id, m.version
+      FROM packets p CROSS JOIN LATERAL jsonb_to_recordset(p.members) AS m (record_id uuid, version int, event_id uuid)
+      WHERE p.step <> 'settled' AND m.event_id = ANY (%(events)s::uuid[])) AS asked
+JOIN attempts a USING (record_id, version)
 ORDER BY a.record_id, a.version, a.target, a.at, a.n
 """
 
@@ -118,5 +169,6 @@ async def proof(pool: Pool, events: Sequence[str]) -> Proof:
     return Proof(
         await read_rows(pool, Delivered, _DELIVERED, asked),
         await read_rows(pool, Held, _HELD, asked),
+        await read_rows(pool, UnderWay, _UNDER_WAY, asked),
         await read_rows(pool, Attempt, _ATTEMPTS, asked),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from gateway.edges import clock
 from gateway.edges.exchange import Answered, Lost, NotSent, retry_after_s, way
 from gateway.edges.exchange_httpx import HttpxExchange
 from gateway.edges.identity_link import CONNECTIONS, Duty, RefusedLookup
@@ -73,7 +74,7 @@ class PupilRegistry:
             case Answered(status=status) if 400 <= status < 500 and status not in _ABOUT_US_OR_NOW:
                 return RefusedLookup(f"HTTP-{status}")
             case Answered(status=status, headers=headers_back):
-                return Unavailable(retry_after_s(headers_back, _RETRY_AFTER_CAP_S), f"HTTP-{status}")
+                return Unavailable(retry_after_s(headers_back, _RETRY_AFTER_CAP_S, clock.now()), f"HTTP-{status}")
             case Lost(reason="size"):
                 return RefusedLookup("size")
             case NotSent(reason=reason) | Lost(reason=reason):

@@ -137,6 +137,9 @@ SELECT event_id::text FROM (
     UNION SELECT event_id FROM parked WHERE event_id = %(id)s::uuid OR record_id = %(id)s::uuid
     UNION SELECT event_id FROM deliveries WHERE event_id = %(id)s::uuid OR record_id = %(id)s::uuid
     UNION SELECT event_id FROM heads WHERE event_id = %(id)s::uuid OR record_id = %(id)s::uuid
+    UNION SELECT m.event_id
+    FROM packets p CROSS JOIN LATERAL jsonb_to_recordset(p.members) AS m (event_id uuid, record_id uuid)
+    WHERE p.step <> 'settled' AND (m.event_id = %(id)s::uuid OR m.record_id = %(id)s::uuid)
 ) AS found ORDER BY event_id LIMIT %(limit)s
 """
 

@@ -270,6 +270,8 @@ class PacketContract(_Common, frozen=True, kw_only=True, forbid_unknown_fields=T
     wire: PacketWire
     packet_status: dict[str, PacketVerdict]
     poll: Poll
+    packets_in_flight: Positive = 4
+    """Packets of one slot that may be without a verdict at a time; what a slow portal has at work."""
 
 
 Contract = ImmediateContract | PacketContract

@@ -19,6 +19,9 @@ from gateway.config import ConfigFaults, Fault, NodeReader
 from gateway.edges.exchange import stays
 
 Json = dict[str, Any]
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY = 24 * 60
+_WEEK = 7 * _DAY
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _PATH_WORDS = {"unit", "key", "edition", "purpose"}
 _FIELD = re.compile(r"\{(\w*)[^}]*\}")
@@ -85,7 +88,7 @@ def lint(read: Read) -> list[Fault]:
         *_sending_again(read.data, read.kind),
         *_certificates(_part(read.data, "tls")),
         *_windows(read.data.get("maintenance") or ()),
-        *(_packets(read.data) if read.kind == "packets" else ()),
+        *(_packets(read.data) if read.kind == "packets" else _immediate(read.data)),
     ]
     faults = [Fault(read.file, _line(read.lines, where), where, text) for where, text in found]
     return [fault for fault in faults if (fault.path, fault.line) not in told]
@@ -106,7 +109,7 @@ def _part(data: Json, name: str) -> Json:
 def _addresses(data: Json) -> Iterator[tuple[str, str]]:
     """The address stands in gateway.yaml; a path that names another host would carry records there."""
     paths = {f"paths.{name}": path for name, path in _part(data, "paths").items()}
-    paths["auth.path"] = _part(data, "auth").get("path", "/")
+    paths |= {f"{name}.path": _part(data, name).get("path", "/") for name in ("auth", "query")}
     for where, path in paths.items():
         if isinstance(path, str) and not stays(path):
             yield where, "must begin with one / and name no host"
@@ -161,18 +164,52 @@ def _certificates(tls: Json) -> Iterator[tuple[str, str]]:
         yield f"tls.{missing}", "is missing: a certificate and its private key go together"
 
 
+def _immediate(data: Json) -> Iterator[tuple[str, str]]:
+    for where in ("results", "codes"):
+        for word, verdict in _part(data, where).items():
+            if verdict == "pending":
+                yield f"{where}.{word}", "must not be pending: an immediate target is never asked for a later answer"
+
+
 def _windows(windows: Any) -> Iterator[tuple[str, str]]:
+    closed: set[int] = set()
     for place, window in enumerate(windows):
-        if not isinstance(window, dict):
-            continue
-        where = f"maintenance[{place}]"
-        for name in ("since", "until"):
-            if not is_time(str(window.get(name))) and not is_moment(str(window.get(name))):
-                yield f"{where}.{name}", "is neither a time (22:30) nor a date with a time (2026-12-31T22:30)"
-        if is_moment(str(window.get("since"))) != is_moment(str(window.get("until"))):
-            yield f"{where}.until", "must be of the same form as since"
-        elif is_moment(str(window.get("since"))) and window["until"] <= window["since"]:
-            yield f"{where}.until", "is not later than since"
+        if isinstance(window, dict):
+            closed.update(_closed(window))
+            yield from ((f"maintenance[{place}].{name}", text) for name, text in _window(window))
+    if len(closed) == _WEEK:
+        yield "maintenance", "leaves no minute of the week open: nothing would ever be sent"
+
+
+def _window(window: Json) -> Iterator[tuple[str, str]]:
+    since, until = str(window.get("since")), str(window.get("until"))
+    for name, text in (("since", since), ("until", until)):
+        if not is_time(text) and not is_moment(text):
+            yield name, "is neither a time (22:30) nor a date with a time (2026-12-31T22:30)"
+    if is_moment(since) != is_moment(until):
+        yield "until", "must be of the same form as since"
+    elif is_moment(since) and until <= since:
+        yield "until", "is not later than since"
+    if is_moment(since) and window.get("days"):
+        yield "days", "has no meaning beside dates: such a window comes once"
+
+
+def _closed(window: Json) -> Iterator[int]:
+    """The minutes of the week that a weekly *window* closes; an end not after the start is the next day's."""
+    since, until, days = str(window.get("since")), str(window.get("until")), window.get("days", ())
+    if days is None or not (is_time(since) and is_time(until)):
+        return
+    start = _minutes(since)
+    length = (_minutes(until) - start) % _DAY or _DAY
+    for number, day in enumerate(_DAYS):
+        if day in (days or _DAYS):
+            begin = number * _DAY + start
+            yield from (minute % _WEEK for minute in range(begin, begin + length))
+
+
+def _minutes(text: str) -> int:
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes)
 
 
 def is_time(text: str) -> bool:

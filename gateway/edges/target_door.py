@@ -1,7 +1,8 @@
 """The way to a target: a token for each request, and one reading of what came back.
 
 The rule: a token is asked for by one caller for all, before it runs out; a 401 spends one fresh token, not more. An
-HTTP status is looked up in the contract's table here and never seen again.
+HTTP status is looked up in the contract's table here and never seen again. Whoever bounds the time of a request learns
+by `is_unsent` whether it ran out before anything left: a token server that hangs leaves no record in doubt.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import msgspec
 import tenacity
 
 from gateway.config import ConfigFaults
+from gateway.edges import clock
 from gateway.edges.exchange import Answered, Exchange, Lost, NotSent, Reply, Way, retry_after_s
 from gateway.edges.exchange_fast import FastExchange
 from gateway.edges.exchange_httpx import HttpxExchange
@@ -31,6 +33,7 @@ from gateway.outcomes import Ambiguous, Hold, RefusedWhole, TooLarge, Unavailabl
 _TOKEN_BUDGET_S = 6.0
 _TOKEN_TOTAL_S = 4.0
 _TOKEN_REST_S = 1.0
+_UNSENT: Final = "nothing of the request is under way"
 FAST_RECORDS: Final = 20
 """A contract with batches of at most so many records is served by the exchange for many small requests."""
 
@@ -98,7 +101,7 @@ class _Granted:
             case Answered(status=200, body=body):
                 return self._granted(body)
             case Answered(status=429 | 503, headers=headers):
-                wait_s = retry_after_s(headers, 60.0)
+                wait_s = retry_after_s(headers, 60.0, clock.now())
                 return Unavailable(wait_s, "token"), wait_s or _TOKEN_REST_S
             case Answered(status=status) if status < 500:
                 return Hold("auth"), _TOKEN_REST_S
@@ -128,7 +131,7 @@ def _form(grant: PasswordGrant | ClientCredentials, credentials: Mapping[str, st
 
 class _TokenAnswer(msgspec.Struct):
     access_token: str
-    expires_in: float
+    expires_in: float = 300.0  # may be missing (RFC 6749, 5.1)
 
 
 def _last(state: tenacity.RetryCallState) -> Reply:
@@ -148,10 +151,10 @@ class Door:
 
     async def ask(self, method: str, path: str, **parts: Any) -> Answered | Turned:
         """Return the answer when it has something to read (`answers`, `not_found`), else what it amounts to."""
-        token = await self._keys.token()
+        token = await self._token()
         reply = await self._ask(method, path, token, parts)
         if isinstance(token, str) and isinstance(reply, Answered) and self._verdict(reply) == "auth":
-            reply = await self._ask(method, path, await self._keys.token(spoiled=token), parts)
+            reply = await self._ask(method, path, await self._token(spoiled=token), parts)
         match reply:
             case Answered():
                 return self._sorted(reply)
@@ -163,6 +166,12 @@ class Door:
                 return Turned(reply, wait_s)
             case Hold():
                 return Turned(reply)
+
+    async def _token(self, spoiled: str = "") -> str | Hold | Unavailable:
+        try:
+            return await self._keys.token(spoiled)
+        except asyncio.CancelledError as cancelled:
+            raise asyncio.CancelledError(_UNSENT) from cancelled
 
     async def _ask(
         self,
@@ -181,7 +190,7 @@ class Door:
         return self._contract.http.get(str(reply.status), self._contract.http_other)
 
     def _sorted(self, reply: Answered) -> Answered | Turned:
-        wait_s = retry_after_s(reply.headers, self._contract.retry_after_cap_s)
+        wait_s = retry_after_s(reply.headers, self._contract.retry_after_cap_s, clock.now())
         verdict = self._verdict(reply)
         match verdict:
             case "answers" | "not_found":
@@ -203,6 +212,14 @@ class Door:
         """Close the connections."""
         await self._keys.aclose()
         await self._exchange.aclose()
+
+
+def is_unsent(time_out: TimeoutError) -> bool:
+    """Whether *time_out*, of an `asyncio.timeout` around `Door.ask`, struck while nothing of the request was under way.
+
+    That context raises it from the cancellation by which it ended the request.
+    """
+    return isinstance(time_out.__cause__, asyncio.CancelledError) and _UNSENT in time_out.__cause__.args
 
 
 def open_door(contract: Contract, url: str, credentials: Mapping[str, str], monotonic_s: Callable[[], float]) -> Door:

@@ -20,6 +20,7 @@ from gateway.ops import (
     run_commands,
     schema_commands,
     setup_commands,
+    target_commands,
 )
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app = typer.Typer(
 run_commands.register(app)
 setup_commands.register(app)
 operator_commands.register(app)
+target_commands.register(app)
 bench_commands.register(app)
 app.add_typer(schema_commands.app, name="schema", help="The national Avro schema.")
 app.add_typer(connector_commands.app, name="connector", help="Vendors' connectors: make, check, test and compare them.")

@@ -24,7 +24,7 @@ from gateway.ops.proof import document
 from gateway.ops.replays import Given, Outcome, Progress, Selection
 from gateway.ops.setup_commands import ConfigOption, JsonOption, read_config
 from gateway.ops.story import Story, reason, shown, tell
-from gateway.quarantine.plans import Action, NotAnId, ParkedId, Plan, parse_id
+from gateway.quarantine.plans import REVOKED, Action, NotAnId, ParkedId, Plan, parse_id
 from gateway.record import Position, vendor_topic
 
 DEFAULT_CONFIG = Path("gateway.yaml")
@@ -55,6 +55,9 @@ EventsOption = Annotated[list[str] | None, typer.Option("--event", help="An even
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the order.")]
 ByOption = Annotated[str, typer.Option("--by", help="Who orders it; kept with the order.")]
 WaitOption = Annotated[float, typer.Option("--wait", min=0.0, metavar="SECONDS", help="Wait until all are at rest.")]
+RevokedOption = Annotated[
+    bool, typer.Option("--although-revoked", help="TG-06 too: leave the pupil without a valid record at the target.")
+]
 ProofOption = Annotated[bool, typer.Option("--proof", help="The proof of delivery: hashes, keys, answers, times.")]
 
 rejected_app = typer.Typer(no_args_is_help=True)
@@ -274,9 +277,12 @@ def parked_discard(
     config: ConfigOption = DEFAULT_CONFIG,
     *,
     as_json: JsonOption = False,
+    although_revoked: RevokedOption = False,
 ) -> None:
     """Order that parked records end as discarded, with your name; nothing is sent for them any more."""
-    _order(config, Selection(ids=parked_ids(parked_id)), "discard", Person(by, reason_given), wait_s, as_json)
+    confirmed = frozenset({REVOKED} if although_revoked else ())
+    selection = Selection(ids=parked_ids(parked_id), confirmed=confirmed)
+    _order(config, selection, "discard", Person(by, reason_given), wait_s, as_json)
 
 
 def _selection(

@@ -28,11 +28,15 @@ POLL_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What an operator names: ids, events (any id that explain takes), or everything open that passes the filter."""
+    """What an operator names: ids, events (any id that explain takes), or everything open that passes the filter.
+
+    *confirmed* as in `plan`.
+    """
 
     ids: tuple[ParkedId, ...] = ()
     events: tuple[str, ...] = ()
     open_rows: ParkedFilter | None = None
+    confirmed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ async def select(pool: Pool, selection: Selection) -> list[ParkedRow]:
 async def make_plan(pool: Pool, selection: Selection, action: Action) -> tuple[Plan, list[ParkedRow]]:
     """The plan for *selection*, and its rows; nothing is written."""
     rows = await select(pool, selection)
-    return plan((row.candidate() for row in rows), action, named=selection.ids), rows
+    candidates = (row.candidate() for row in rows)
+    return plan(candidates, action, named=selection.ids, confirmed=selection.confirmed), rows
 
 
 async def give(pool: Pool, selection: Selection, action: Action, person: Person) -> Given:

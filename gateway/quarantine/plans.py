@@ -3,15 +3,17 @@
     selection ─► candidate rows (ledger) ─► plan: orders, oldest first in every lane + what is left out, and why
 
 A closed record is never ordered: it has its end state.  A record that waits behind another of its pupil is not
-ordered either: it goes by itself, and its order would be void (design rule 2).
+ordered either: it goes by itself, and its order would be void (design rule 2).  A record whose former version was
+revoked is discarded only when that is meant: its row is all that tells of a pupil without a valid record.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 Action = Literal["release", "discard"]
 BEHIND: Final = "GW-03"
+REVOKED: Final = "TG-06"
 
 
 class NotAnId(ValueError):
@@ -87,14 +89,23 @@ class Plan:
     left_out: tuple[LeftOut, ...]
 
 
-def plan(candidates: Iterable[Candidate], action: Action, *, named: Sequence[ParkedId] = ()) -> Plan:
-    """Order *action* for *candidates*; *named* ids that are not among them are left out as unknown."""
+def plan(
+    candidates: Iterable[Candidate],
+    action: Action,
+    *,
+    named: Sequence[ParkedId] = (),
+    confirmed: Collection[str] = (),
+) -> Plan:
+    """Order *action* for *candidates*; *named* ids that are not among them are left out as unknown.
+
+    *confirmed* are codes that are discarded although it leaves a pupil without a valid record.
+    """
     rows = sorted({row.id: row for row in candidates}.values(), key=lambda row: row.id)
     known = {row.id for row in rows}
     left_out = [LeftOut(one, "no such parked record") for one in dict.fromkeys(named) if one not in known]
     orders: list[PlannedOrder] = []
     for row in rows:
-        why = _obstacle(row, action)
+        why = _obstacle(row, action, confirmed)
         if why:
             left_out.append(LeftOut(row.id, why))
         else:
@@ -102,11 +113,15 @@ def plan(candidates: Iterable[Candidate], action: Action, *, named: Sequence[Par
     return Plan(tuple(orders), tuple(left_out))
 
 
-def _obstacle(row: Candidate, action: Action) -> str:
+def _obstacle(row: Candidate, action: Action, confirmed: Collection[str]) -> str:
     if row.state == "closed":
         return "it is closed and has its end state"
     if row.ordered:
         return "an order for it is already open"
     if row.code == BEHIND and action == "release":
         return "it waits behind another record of the pupil and goes by itself"
+    if row.code == REVOKED and action == "discard" and row.code not in confirmed:
+        return (
+            "the pupil has no valid record at the target and nothing else says so; confirm it with --although-revoked"
+        )
     return ""

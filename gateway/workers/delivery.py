@@ -65,7 +65,7 @@ class _Worker:
         self.limit = Limit(contract.concurrency, contract.requests_per_s, lambda: len(self.neighbours) / config.slots)
         self.bells = {slot: asyncio.Event() for slot in range(config.slots)}
         self.calendar = calendar_of(contract)
-        self.request_s = min(contract.timeouts.total_s, config.delivery.lease_s / 2)
+        self.request_s = request_s(name, contract, config.delivery.lease_s)
 
     async def run_slot(self, slot: AssignedSlot) -> None:
         """Own one slot for one assignment."""
@@ -141,8 +141,6 @@ async def run(config: Config, target: str, stop: asyncio.Event) -> None:
 
 async def _serve(worker: _Worker, stop: asyncio.Event) -> None:
     config = worker.config
-    if worker.request_s < worker.contract.timeouts.total_s:
-        log.warning("requests end with half the lease", target=worker.name, request_s=worker.request_s)
     await worker.pool.open(wait=False)
     await worker.producer.start()
     group = SlotGroup(
@@ -164,6 +162,15 @@ async def _serve(worker: _Worker, stop: asyncio.Event) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         await worker.producer.stop()
         await worker.pool.close()
+
+
+def request_s(target: str, contract: Contract, lease_s: float) -> float:
+    """How long a request may take, so that none outlives its lease; the log says when that cuts the contract's time."""
+    total_s, half_s = contract.timeouts.total_s, lease_s / 2
+    if half_s < total_s:
+        text = "requests end with half the lease, sooner than the contract says: raise delivery.lease_s"
+        log.warning(text, target=target, request_s=half_s, contract_total_s=total_s, lease_s=lease_s)
+    return min(total_s, half_s)
 
 
 def settings_of(contract: Contract, config: Config) -> Settings:
@@ -189,5 +196,6 @@ def settings_of(contract: Contract, config: Config) -> Settings:
         poll_every_s=poll.every_s,
         settle_s=poll.settle_s,
         give_up_s=poll.give_up_s,
+        packets_in_flight=contract.packets_in_flight,
         two_steps=contract.update == "revoke_then_register",
     )

@@ -19,6 +19,7 @@ from gateway.edges.failpoints import failpoint, record_failpoint
 from gateway.edges.kafka_start import hold_while_away
 from gateway.edges.kafka_types import TopicPartition
 from gateway.edges.target_contract import PacketContract
+from gateway.edges.target_door import is_unsent
 from gateway.edges.targets import encode_packet
 from gateway.national import payload
 from gateway.outcomes import (
@@ -47,6 +48,7 @@ from gateway.workers.delivery_records import Shelf
 
 RECORDS_BETWEEN_YIELDS = 25
 NOT_SENT: Final = Unavailable(None, "not sent")
+NO_TOKEN: Final = Unavailable(None, "token")
 Result = TypeVar("Result")
 
 
@@ -62,6 +64,8 @@ class Door:
 
     async def ask(self, request: Callable[[], Awaitable[Result]], unanswered: Result) -> Result | Unavailable:
         """Make *request* while the lease allows it; *unanswered* when its time runs out, NOT_SENT when it never left.
+
+        NO_TOKEN when its time ran out while it waited for one: that is no lost answer either.
 
         A request may wait long for its turn where the target's rate is low: whether it may leave is asked again then.
         """
@@ -85,8 +89,8 @@ class Door:
         try:
             async with asyncio.timeout(self.lease.request_s):  # wait_for may swallow a cancellation (Python 3.11)
                 return await request()
-        except TimeoutError:
-            return unanswered
+        except TimeoutError as time_out:
+            return NO_TOKEN if is_unsent(time_out) else unanswered
 
     def shut(self) -> None:
         """Let nothing leave any more; what is under way ends by itself."""

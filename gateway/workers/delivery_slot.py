@@ -43,6 +43,7 @@ from gateway.delivery.events import (
     Revoked,
     Slowed,
     Submitted,
+    Uploaded,
     Vouched,
     Woke,
 )
@@ -57,7 +58,8 @@ from gateway.edges.kafka_start import hold_while_away
 from gateway.edges.kafka_types import Record
 from gateway.edges.ledger import hold_while_down
 from gateway.edges.telemetry import logger
-from gateway.workers.delivery_alarms import took
+from gateway.workers.delivery_heard import Heard, slow_down_s, took
+from gateway.workers.delivery_held import Held
 from gateway.workers.delivery_outbox import publish
 from gateway.workers.delivery_parts import Parts
 from gateway.workers.delivery_pump import Fetched, Pump
@@ -99,6 +101,7 @@ class DeliverySlot:
         self._machine = Machine(parts.settings, dice)
         self._inbox: asyncio.Queue[Event | _Failed | _DrainOver] = asyncio.Queue()
         self._pump = Pump(parts, slot.number, self.tell)
+        self._held = Held(parts.ledger, parts.target, slot.number)
         self._room = asyncio.Event()
         self._moved = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,6 +145,7 @@ class DeliverySlot:
             self._spawn(publish(parts, self._pump.receipts))
             self._spawn(self._calendar())
             self._spawn(parts.lease.keep())
+            self._spawn(self._held.keep())
             await self._loop()
             await parts.suspects.leave()
         finally:
@@ -183,16 +187,22 @@ class DeliverySlot:
         await self._parts.ledger.hand_back()
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, Answered) and event.answer.slow_down_s is not None:
-            for neighbour in self._parts.neighbours:
-                if neighbour is not self:
-                    neighbour.tell(Slowed(event.answer.slow_down_s))
-        if isinstance(event, Answered | Submitted | Polled) and took(event):
-            for neighbour in self._parts.neighbours:
-                if neighbour is not self and neighbour.has_suspects:
-                    neighbour.tell(Vouched())
+        if isinstance(event, Answered | Uploaded | Submitted | Polled):
+            self._held.hear(event)
+            self._tell_neighbours(event)
         for effect in self._machine.handle(event, monotonic_s()):
             self._perform(effect)
+
+    def _tell_neighbours(self, event: Heard) -> None:
+        """What the target says of itself holds for every slot of the worker."""
+        wait_s, vouches = slow_down_s(event), took(event)
+        for neighbour in self._parts.neighbours:
+            if neighbour is self:
+                continue
+            if wait_s is not None:
+                neighbour.tell(Slowed(wait_s))
+            if vouches and neighbour.has_suspects:
+                neighbour.tell(Vouched())
 
     @property
     def has_suspects(self) -> bool:

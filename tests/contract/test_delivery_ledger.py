@@ -246,5 +246,6 @@ async def test_attempts_and_alarms_are_taken_without_a_word(rig: Rig) -> None:
     tried = [Tried(entry(), n % 20 + 1, "ambiguous") for n in range(45)]
     await ledger.write(flush(tried=tried, alarm="TG-07"))
     await ledger.write(flush(2, tried=tried[:3], alarm=""))
+    await ledger.tell_held("TG-08")
 
     assert await ledger.known([(2025, entry().record_id)]) == {}

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from gateway.delivery.events import Ordered
-from gateway.delivery.values import Known
+from gateway.delivery.values import REFUSES_ALL, Known
 from gateway.edges.delivery_ledger import Flush, LoadedLane, LostSlot, ReceiptRow, Taken, Unpublished
 from tests.fakes.delivery_ledger import FakeLedger
 
@@ -52,6 +52,7 @@ class FakeSlotLedger:
         store = self._reach()
         store.epoch += 1
         self.epoch, self.horizon = store.epoch, store.core.horizon
+        store.core.alarm = ""
         return max(0.0, store.lease_until - store.now())
 
     async def renew(self, lease_s: float) -> None:
@@ -59,6 +60,11 @@ class FakeSlotLedger:
         if store.epoch != self.epoch:
             raise LostSlot
         store.lease_until, store.active = store.now() + lease_s, self.epoch
+
+    async def tell_held(self, code: str) -> None:
+        store = self._reach()
+        if store.epoch == self.epoch and store.core.alarm != REFUSES_ALL:
+            store.core.alarm = code
 
     async def hand_back(self) -> None:
         if not (self.store.down or self.cut_off) and self.store.epoch == self.epoch:

@@ -403,6 +403,17 @@ def test_a_discard_is_ordered_with_the_name_of_who_wants_it(world: World) -> Non
     ]
 
 
+def test_a_pupil_left_revoked_is_given_up_only_with_a_flag_that_says_so(world: World) -> None:
+    with psycopg.connect(world.url) as connection:
+        connection.execute("UPDATE parked SET code = 'TG-06' WHERE stage = 'delivery'")
+    refused = world.json("parked", "discard", world.parked_id, *WHO, code=1)
+    meant = world.json("parked", "discard", world.parked_id, *WHO, "--although-revoked")
+
+    assert refused["orders"] == []
+    assert "--although-revoked" in refused["left_out"][0]["why"]
+    assert [order["action"] for order in meant["orders"]] == ["discard"]
+
+
 async def _open_work(world: World) -> OpenWork:
     async with operator_ledger.opened(world.url) as pool:
         return await operator_ledger.open_work(pool)

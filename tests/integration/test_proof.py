@@ -13,6 +13,7 @@ from gateway.edges.delivery_ledger import DeliveryLedger, Flush
 from gateway.edges.ledger import Pool, make_pool, migrate
 from gateway.edges.operator_stream import ReceiptFound
 from gateway.edges.proof_ledger import proof
+from gateway.edges.story_ledger import events_of
 from gateway.ops.proof import document
 from gateway.record import Op, State, idempotency_key
 
@@ -70,6 +71,74 @@ async def test_a_proof_shows_versions_keys_answers_packets_attempts_and_times_of
     assert (held["state"], held["code"], held["reply"], held["may_be_applied"]) == ("parked", "TG-06", "MAU-L02", False)
     body = {"versions": made["versions"]}
     assert made["sha256"] == hashlib.sha256(msgspec.json.encode(body)).hexdigest()
+
+
+HEAD = """
+INSERT INTO heads (record_id, slot, lane, vendor, school_code, version, epoch, source_order, content_hash, op, event_id,
+                   topic_offset)
+VALUES (%s, 0, 5, 'mau', '00000001', %s, 1, 1, decode(%s, 'hex'), 'UPDATE', %s, %s)
+"""
+
+
+async def test_a_member_of_an_open_packet_is_under_way_with_its_key_packet_and_attempts(pool: Pool) -> None:
+    one = entry(1)
+    await written(
+        pool,
+        "sector",
+        Write(1, packets=[CreatePacket(PACKET, Op.NEW, (Member(one),), b"hash")]),
+        Write(2, tried=[Tried(one, 1, "unavailable")], packets=[MarkPacket(PACKET, "submitted")]),
+    )
+    assert await events_of(pool, RECORD) == [one.event_id]
+    made = document(await proof(pool, [one.event_id]), {})
+
+    (version,) = made["versions"]
+    assert (version["version"], version["event_id"], version["content_hash"]) == (1, one.event_id, "ab" * 32)
+    (at,) = version["targets"]
+    assert (at["target"], at["state"], at["asked"], at["may_be_applied"]) == ("sector", "under_way", "NEW", True)
+    assert at["idempotency_key"] == idempotency_key("sector", RECORD, 1, "ab" * 32)
+    assert (at["packet"]["guid"], at["packet"]["step"]) == (PACKET, "submitted")
+    assert [(a["n"], a["outcome"]) for a in at["attempts"]] == [(1, "unavailable")]
+
+
+async def test_a_member_that_has_its_verdict_is_not_under_way_in_a_packet_that_waits_for_others(pool: Pool) -> None:
+    one = entry(1)
+    await written(
+        pool,
+        "sector",
+        Write(1, packets=[CreatePacket(PACKET, Op.NEW, (Member(one),), b"hash")]),
+        Write(2, settles=[Settle(one, State.ACCEPTED, Op.NEW, 1, 0, row=False, packet=PACKET)]),
+    )
+    made = document(await proof(pool, [one.event_id]), {})
+
+    assert [at["state"] for at in made["versions"][0]["targets"]] == ["accepted"]
+
+
+async def test_a_parked_record_that_was_released_says_which_packet_it_travels_in(pool: Pool) -> None:
+    one = entry(1)
+    await written(
+        pool,
+        "sector",
+        Write(1, parks=[Park(one, (Reason("TG-02", "MAU-L07"),), 1, 1, doubt=False)]),
+        Write(2, packets=[CreatePacket(PACKET, Op.NEW, (Member(one, seq=1),), b"hash")]),
+    )
+    made = document(await proof(pool, [one.event_id]), {})
+
+    (at,) = made["versions"][0]["targets"]
+    assert (at["state"], at["code"], at["packet"]["guid"], at["packet"]["step"]) == ("parked", "TG-02", PACKET, "built")
+
+
+async def test_the_attempts_of_the_newest_version_are_shown_before_anything_came_of_them(pool: Pool) -> None:
+    one = entry(1)
+    async with pool.connection() as connection:
+        await connection.execute(HEAD, (RECORD, 1, "ab" * 32, one.event_id, 1))
+    await written(pool, "population", Write(1, tried=[Tried(one, 1, "ambiguous"), Tried(one, 2, "unavailable")]))
+    await written(pool, "sector", Write(1, settles=[Settle(one, State.ACCEPTED, Op.NEW, 1, 0, row=False)]))
+    made = document(await proof(pool, [one.event_id]), {})
+
+    settled, under_way = made["versions"][0]["targets"]
+    assert (settled["target"], settled["state"]) == ("sector", "accepted")
+    assert (under_way["target"], under_way["state"], under_way["packet"]) == ("population", "under_way", None)
+    assert [(a["n"], a["outcome"]) for a in under_way["attempts"]] == [(1, "ambiguous"), (2, "unavailable")]
 
 
 async def test_the_large_tables_are_partitioned_and_attempts_bounded(pool: Pool) -> None:

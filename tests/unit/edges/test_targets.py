@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -78,13 +79,17 @@ def one(name: str = "r1") -> Send:
         ({"Retry-After": "-5"}, None),
         ({"Retry-After": "Wed, 27 May 2026 09:20:30 GMT", "Date": "Wed, 27 May 2026 09:20:00 GMT"}, 30.0),
         ({"Retry-After": "Wed, 27 May 2026 09:19:00 GMT", "Date": "Wed, 27 May 2026 09:20:00 GMT"}, 0.0),
-        ({"Retry-After": "Wed, 27 May 2026 09:20:30 GMT"}, None),
+        ({"Retry-After": "Wed, 27 May 2026 09:20:30 GMT"}, 10.0),
+        ({"Retry-After": "Wed, 27 May 2026 09:20:30 -0000"}, None),
+        ({"Retry-After": "Wed, 27 May 2026 09:20:30 GMT", "Date": "now"}, None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_by_the_servers_own_clock(
+def test_retry_after_is_seconds_or_a_date_by_the_servers_own_clock_or_else_by_ours(
     headers: dict[str, str], wait_s: float | None
 ) -> None:
-    assert retry_after_s({name.lower(): text for name, text in headers.items()}, 300.0) == wait_s
+    ours = datetime(2026, 5, 27, 9, 20, 20, tzinfo=UTC)
+
+    assert retry_after_s({name.lower(): text for name, text in headers.items()}, 300.0, ours) == wait_s
 
 
 def test_a_code_that_might_quote_a_record_is_not_passed_on() -> None:

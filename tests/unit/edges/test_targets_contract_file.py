@@ -127,6 +127,61 @@ def test_an_immediate_target_without_fences_needs_a_query_and_knows_no_two_step_
     assert load_contract(tmp_path / "target.yaml", {}).idempotency == ()
 
 
+@pytest.mark.parametrize("path", ["//evil.example/x", "https://evil.example/x", "q"])
+def test_a_question_goes_to_the_target_and_nowhere_else(tmp_path: Path, path: str) -> None:
+    text = POPULATION + f"query: {{path: '{path}', ids: ids, settle_s: 2}}\n"
+
+    assert [line.split()[1] for line in faults_of(tmp_path, text)] == ["query.path"]
+
+
+@pytest.mark.parametrize(
+    ("windows", "where"),
+    [
+        ("{since: '00:00', until: '00:00'}", "maintenance"),
+        ("{since: '22:00', until: '06:00'}, {since: '05:30', until: '22:00'}", "maintenance"),
+        ("{since: '00:00', until: '00:00', days: [mon, tue, wed, thu, fri]}, {since: '23:00', until: '23:00', days: "
+         "[fri, sat]}, {since: '22:59', until: '00:00', days: [sun]}", "maintenance"),
+        ("{since: 2026-12-31T22:00, until: 2027-01-01T06:00, days: [thu]}", "maintenance[0].days"),
+    ],
+)  # fmt: skip
+def test_a_window_that_never_ends_or_says_two_things_is_a_fault(tmp_path: Path, windows: str, where: str) -> None:
+    assert [line.split()[1] for line in faults_of(tmp_path, POPULATION + f"maintenance: [{windows}]\n")] == [where]
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        "{since: '00:00', until: '23:59'}",
+        "{since: '22:00', until: '06:00'}, {since: '06:01', until: '22:00'}",
+        "{since: '00:00', until: '00:00', days: [mon, tue, wed, thu, fri, sat]}",
+    ],
+)
+def test_a_target_that_is_open_for_a_minute_is_open(tmp_path: Path, windows: str) -> None:
+    path = tmp_path / "target.yaml"
+    path.write_text(POPULATION + f"maintenance: [{windows}]\n")
+
+    assert load_contract(path, {}).maintenance
+
+
+def test_a_week_that_cannot_be_read_is_the_fault_of_its_days_alone(tmp_path: Path) -> None:
+    text = POPULATION + "maintenance: [{since: '00:00', until: '00:00', days: sat}]\n"
+
+    assert [line.split()[1] for line in faults_of(tmp_path, text)] == ["maintenance[0].days"]
+
+
+def test_only_packets_are_asked_for_later_answers(tmp_path: Path) -> None:
+    text = POPULATION.replace("RETRY: retry", "RETRY: pending").replace("MAU-L06: duplicate", "MAU-L06: pending")
+
+    assert [line.split()[1] for line in faults_of(tmp_path, text)] == ["results.RETRY", "codes.MAU-L06"]
+
+
+def test_only_packets_may_be_in_flight(tmp_path: Path) -> None:
+    assert [line.split()[1] for line in faults_of(tmp_path, POPULATION + "packets_in_flight: 4\n")] == [
+        "packets_in_flight"
+    ]
+    assert [line.split()[1] for line in faults_of(tmp_path, SECTOR + "packets_in_flight: 0\n")] == ["packets_in_flight"]
+
+
 def test_the_maintenance_calendar_is_in_vietnams_time(tmp_path: Path) -> None:
     path = tmp_path / "target.yaml"
     windows = "{since: '22:00', until: '02:00', days: [sat]}, {since: 2026-12-31T00:00, until: 2027-01-02T12:00}"

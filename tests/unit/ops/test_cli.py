@@ -23,7 +23,14 @@ def hocba(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
 
 @pytest.mark.parametrize(
     "arguments",
-    [("topics", "plan"), ("ledger", "status"), ("ledger", "migrate"), ("parked", "list"), ("run", "[/nope]")],
+    [
+        ("topics", "plan"),
+        ("ledger", "status"),
+        ("ledger", "migrate"),
+        ("parked", "list"),
+        ("targets",),
+        ("run", "[/nope]"),
+    ],
 )
 def test_one_error_and_no_traceback(arguments: tuple[str, ...]) -> None:
     ended = hocba(*arguments, HOCBA_KAFKA="127.0.0.1:9", HOCBA_LEDGER_URL="postgresql://hocba:geheim@127.0.0.1:9/hocba")

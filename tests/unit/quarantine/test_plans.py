@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.quarantine.plans import BEHIND, Action, Candidate, LeftOut, NotAnId, ParkedId, parse_id, plan
+from gateway.quarantine.plans import BEHIND, REVOKED, Action, Candidate, LeftOut, NotAnId, ParkedId, parse_id, plan
 
 OPEN = Candidate(ParkedId("delivery", "sector", 3, 10), lane=7, state="parked", code="TG-02", ordered=False)
 
@@ -34,6 +34,16 @@ def test_what_cannot_be_ordered_is_left_out_with_its_reason(candidate: Candidate
 
     assert made.orders == ()
     assert made.left_out == (LeftOut(candidate.id, why),)
+
+
+def test_the_last_word_of_a_pupil_left_revoked_is_not_discarded_unless_that_is_meant() -> None:
+    left = row(1, code=REVOKED)
+
+    (why,) = [one.why for one in plan([left], "discard").left_out]
+    assert "no valid record at the target" in why
+    assert "--although-revoked" in why
+    assert [order.id for order in plan([left], "discard", confirmed={REVOKED}).orders] == [left.id]
+    assert [order.id for order in plan([left], "release").orders] == [left.id]
 
 
 def test_a_record_behind_another_one_may_be_discarded() -> None:
