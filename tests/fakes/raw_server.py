@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+EMPTIED_S = 2.0
 ACCEPTED_S = 0.01
 """A connection that was taken just now has its task after that; without one nobody would close it."""
 
@@ -29,7 +30,7 @@ def answer(status: str, body: str = "", *headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def served(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def served(serve: Serve, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[str]:
     """Give each connection to *serve* until the block ends; nothing is left open then."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -45,15 +46,27 @@ async def served(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterat
             with suppress(ConnectionError, ssl.SSLError):
                 await writer.wait_closed()
 
-    server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(one, "127.0.0.1", port, ssl=tls)
     try:
         yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        await asyncio.sleep(ACCEPTED_S)
-        for task in tasks:
-            task.cancel()
+        await _emptied(server, tasks)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _emptied(server: asyncio.Server, tasks: set[asyncio.Task[None]]) -> None:
+    """Until its connections are gone: those accepted just now too, and those that end amid the handshake of TLS.
+
+    ``Server.wait_closed`` waits for none before Python 3.12.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(EMPTIED_S):
+            await asyncio.sleep(ACCEPTED_S)
+            while server._active_count:  # type: ignore[attr-defined]  # noqa: SLF001  nothing public tells
+                for task in tasks:
+                    task.cancel()
+                await asyncio.sleep(ACCEPTED_S)
 
 
 @asynccontextmanager

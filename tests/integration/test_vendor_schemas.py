@@ -26,7 +26,7 @@ from gateway.sandbox.embedded import embedded_servers
 from gateway.sandbox.launch import free_ports
 from gateway.sandbox.payloads import vnedu_message
 from gateway.workers import intake
-from tests.fakes.raw_server import answer
+from tests.fakes.raw_server import answer, served
 from tests.unit.intake.loaded import CONNECTORS, connectors, row
 
 pytestmark = pytest.mark.servers
@@ -78,17 +78,14 @@ async def schema_registry(config: Config) -> AsyncIterator[list[str]]:
     text = (CONNECTORS / AVRO / "schemas" / "ban-ghi-2.avsc").read_text(encoding="utf-8")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                path = head.split(b" ")[1].decode()
-                asked.append(path)
-                known = path == f"/schemas/ids/{UNKNOWN_HERE}"
-                writer.write(answer("200 OK", json.dumps({"schema": text})) if known else answer("404 Not Found", "{}"))
-                await writer.drain()
-        writer.close()
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            path = head.split(b" ")[1].decode()
+            asked.append(path)
+            known = path == f"/schemas/ids/{UNKNOWN_HERE}"
+            writer.write(answer("200 OK", json.dumps({"schema": text})) if known else answer("404 Not Found", "{}"))
+            await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", int(config.schema_registry_url.rpartition(":")[2]))
-    async with server:
+    async with served(serve, port=int(config.schema_registry_url.rpartition(":")[2])):
         yield asked
 
 
