@@ -46,7 +46,7 @@ class Machine:
         self._gate = Gate(settings.backoff, settings.breaker_failures, settings.breaker_open_s, dice)
         self._flights = Flights(self._slot, self._gate)
         self._packets = Packets(self._slot, self._gate)
-        self._committed = Commit(-1)
+        self._committed = (-1, -1)
         self._paused = False
         self._wake: float | None = None
         self._revoked = False
@@ -143,10 +143,10 @@ class Machine:
         effects: list[Effect] = []
         offsets, settings = self._slot.offsets, self._settings
         low_water = offsets.low_water
-        due = Commit(low_water, self._packets.settled(low_water) if settings.packets else -1)
+        due = (low_water, self._packets.settled(low_water) if settings.packets else -1)
         if low_water >= 0 and due != self._committed:
             self._committed = due
-            effects.append(due)
+            effects.append(Commit(*due))
         full = len(offsets) >= settings.window_records or offsets.open_bytes >= settings.window_bytes
         roomy = not self._slot.is_cornered and offsets.open_bytes * 10 <= settings.window_bytes * 9
         if full and not self._paused:

@@ -10,6 +10,8 @@ from gateway.outcomes import Receipt, RefusedWhole, TooLarge
 from gateway.record import Op
 
 NOWHERE: Final = 1 << 62
+MOST_POLLS_AWAY: Final = 10
+"""A longer time between two answers was not spent waiting for this packet alone."""
 PacketStep = Literal["row", "rebuild", "upload", "submit", "search", "poll", "split", "closing"]
 
 
@@ -33,7 +35,7 @@ class Packet:
     heard: float = 0.0
     waited_s: float = 0.0
     parts: int = 0
-    first: int = NOWHERE
+    first: int = field(init=False)
     built: list[CreatePacket] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -13,7 +13,6 @@ creates theirs, so that a member always stands in one open row.
 
 import heapq
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
 
 from gateway.delivery.effects import (
     BuildPacket,
@@ -28,7 +27,7 @@ from gateway.delivery.effects import (
 )
 from gateway.delivery.events import PacketBuilt, PacketRebuilt, Polled, Started, Submitted, Uploaded
 from gateway.delivery.flights import Flight, halved, is_success, version_of
-from gateway.delivery.packet import Build, Packet, PacketStep, code_of, is_no, member_of
+from gateway.delivery.packet import MOST_POLLS_AWAY, Build, Packet, PacketStep, code_of, is_no, member_of
 from gateway.delivery.retry import Gate
 from gateway.delivery.slot import Slot
 from gateway.delivery.values import NOT_PROCESSED, TOO_LARGE, UNDECODABLE, Reason
@@ -48,8 +47,6 @@ from gateway.outcomes import (
     Verdicts,
 )
 
-MOST_POLLS_AWAY: Final = 10
-"""A longer time between two answers was not spent waiting for this packet alone."""
 _Trouble = (Unavailable, Hold, Ambiguous)
 
 

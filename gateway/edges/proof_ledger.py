@@ -15,8 +15,8 @@ from gateway.record import idempotency_key
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """An end state at one target; *reply* is what the target answered, empty when nothing was sent."""
+class AtTarget:
+    """One version of one record at one target; *op* is what was asked for."""
 
     target: str
     record_id: str
@@ -25,6 +25,17 @@ class Delivered:
     vendor: str
     content_hash: str
     op: str
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of this version at this target (design rule 4)."""
+        return idempotency_key(self.target, self.record_id, self.version, self.content_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered(AtTarget):
+    """An end state at one target; *reply* is what the target answered, empty when nothing was sent."""
+
     state: str
     reply: str
     attempts: int
@@ -37,59 +48,30 @@ class Delivered:
     packet_sha256: str | None
     packet_built_at: datetime | None
 
-    @property
-    def key(self) -> str:
-        """The idempotency key of this version at this target (design rule 4)."""
-        return idempotency_key(self.target, self.record_id, self.version, self.content_hash)
-
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Held(AtTarget):
     """An open parked row at one target; *sent* says whether the target may have applied it."""
 
-    target: str
-    record_id: str
-    version: int
-    event_id: str
-    vendor: str
-    content_hash: str
-    op: str
     code: str
     target_code: str
     owner: str
     sent: str
     parked_at: datetime
 
-    @property
-    def key(self) -> str:
-        """As of `Delivered`."""
-        return idempotency_key(self.target, self.record_id, self.version, self.content_hash)
-
 
 @dataclass(frozen=True, slots=True)
-class UnderWay:
+class UnderWay(AtTarget):
     """No end state at one target yet: a member of an open packet, or the newest version after a failed attempt.
 
     *op* is what the target is asked for; without a packet, what the vendor asked for.
     """
 
-    target: str
-    record_id: str
-    version: int
-    event_id: str
-    vendor: str
-    content_hash: str
-    op: str
     packet: str | None
     packet_purpose: str | None
     packet_sha256: str | None
     packet_built_at: datetime | None
     packet_step: str | None
-
-    @property
-    def key(self) -> str:
-        """As of `Delivered`."""
-        return idempotency_key(self.target, self.record_id, self.version, self.content_hash)
 
 
 @dataclass(frozen=True, slots=True)

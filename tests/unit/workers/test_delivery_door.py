@@ -1,34 +1,15 @@
 """What waits for its turn at a slow target does not leave once the slot is lost or the target closed."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from gateway.outcomes import Unavailable
-from gateway.workers import delivery_limit
 from gateway.workers.delivery_limit import Limit
 from gateway.workers.delivery_send import NOT_SENT, Door
+from tests.fakes.free_lease import FreeLease
 from tests.fakes.simulated_loop import SimulatedLoop
-
-
-@pytest.fixture
-def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedLoop]:
-    """Simulated time, which the limit reads too."""
-    made = SimulatedLoop()
-    monkeypatch.setattr(delivery_limit, "monotonic_s", made.time)
-    yield made
-    made.end()
-
-
-class FreeLease:
-    """Allows everything, each request for five seconds."""
-
-    request_s = 5.0
-
-    async def ready(self) -> None:
-        """At once."""
 
 
 class Closing:

@@ -1,12 +1,11 @@
 """A target's rate is kept by all workers together, each by the share of its slots."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from itertools import pairwise
 
 import pytest
 
-from gateway.workers import delivery_limit
 from gateway.workers.delivery_limit import Limit, Ready
 from tests.fakes.simulated_loop import SimulatedLoop
 
@@ -15,15 +14,6 @@ Rush = Callable[..., Coroutine[None, None, list[float]]]
 
 async def at_once() -> None:
     """The lease allows it."""
-
-
-@pytest.fixture
-def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedLoop]:
-    """Simulated time, which the limit reads too."""
-    made = SimulatedLoop()
-    monkeypatch.setattr(delivery_limit, "monotonic_s", made.time)
-    yield made
-    made.end()
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """A token server that hangs leaves no record in doubt: nothing of it was under way."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from gateway.edges.exchange import Answered, Reply
 from gateway.edges.target_contract import ClientCredentials, ImmediateContract, load_contract
@@ -15,6 +12,7 @@ from gateway.outcomes import Accepted, Ambiguous, BatchAnswer, Send, Unavailable
 from gateway.record import Op
 from gateway.workers.delivery_limit import Limit
 from gateway.workers.delivery_send import NO_TOKEN, Door
+from tests.fakes.free_lease import FreeLease
 from tests.fakes.simulated_loop import SimulatedLoop
 from tests.fakes.simulator import ROOT
 
@@ -26,13 +24,6 @@ EXPIRED = Answered(401, {}, b"")
 GRANT = ClientCredentials(path="/token", client_id="id", client_secret="secret")
 LOST = BatchAnswer({}, whole=Ambiguous("time-out"))
 HANGS = 3600.0
-
-
-@pytest.fixture
-def loop() -> Iterator[SimulatedLoop]:
-    made = SimulatedLoop()
-    yield made
-    made.end()
 
 
 class Scripted:
@@ -50,15 +41,6 @@ class Scripted:
 
     async def aclose(self) -> None:
         """Nothing is open."""
-
-
-class FreeLease:
-    """Allows everything, each request for five seconds."""
-
-    request_s = 5.0
-
-    async def ready(self) -> None:
-        """At once."""
 
 
 class Way:
