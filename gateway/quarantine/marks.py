@@ -77,13 +77,15 @@ def suspects(mark: Mark | None, committed: int, end: int, most: int) -> tuple[Sp
     """
     if mark is None or mark.clean:
         return ()
-    if not mark.spans:
-        span = Span(committed, min(end, committed + most), 1)
-        return (span,) if span.first < span.end else ()
-    spans = [Span(*stored) for stored in mark.spans]
+    spans = [Span(*stored) for stored in mark.spans] or [Span(committed, committed + most, 1)]
     if mark.trying:
         spans[0] = Span(spans[0].first, spans[0].end, spans[0].deaths + 1)
-    return passed(spans, committed)
+    return passed(_there(spans, end), committed)
+
+
+def _there(spans: Sequence[Span], end: int) -> list[Span]:
+    """*spans* without what the log had not yet at *end*: nobody can have had it in hand."""
+    return [Span(span.first, min(span.end, end), span.deaths) for span in spans if span.first < end]
 
 
 def passed(spans: Sequence[Span], offset: int) -> tuple[Span, ...]:
@@ -91,14 +93,15 @@ def passed(spans: Sequence[Span], offset: int) -> tuple[Span, ...]:
     return tuple(Span(max(span.first, offset), span.end, span.deaths) for span in spans if span.end > offset)
 
 
-def anchored(spans: Sequence[Span], first: int, most: int) -> tuple[Span, ...]:
+def anchored(spans: Sequence[Span], first: int, end: int, most: int) -> tuple[Span, ...]:
     """*spans* when the first record that is there stands at *first*: the batch that died began there.
 
-    In a compacted log it may stand far behind the committed offset, and behind everything that was suspected.
+    In a compacted log it may stand far behind the committed offset, and behind everything that was suspected.  At or
+    behind *end*, where the log ended when the new owner came, it is a newer one, and what was suspected is gone.
     """
-    if first < spans[-1].end or spans[0].deaths > 1:
+    if first < spans[-1].end or first >= end or spans[0].deaths > 1:
         return tuple(spans)
-    return (Span(first, first + most, spans[0].deaths),)
+    return (Span(first, min(end, first + most), spans[0].deaths),)
 
 
 def narrowed(spans: Sequence[Span], first: int, last: int) -> tuple[Span, ...]:

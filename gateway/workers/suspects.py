@@ -69,6 +69,7 @@ class Suspects:
         self._slot = slot
         self._most = 2 * most_records  # offsets: each record may be followed by a transaction's marker
         self._spans: dict[TopicPartition, tuple[Span, ...]] = {}
+        self._ends: Mapping[TopicPartition, int] = {}
         self._begun: set[TopicPartition] = set()
         self._blamed = False
 
@@ -76,9 +77,9 @@ class Suspects:
         """Learn what the predecessor left; the slot stands at its committed offsets."""
         positions = await self._positions()
         known = await self._ward.marks.read(self._slot.partitions)
-        ends = await self._slot.consumer.end_offsets(self._slot.partitions)
+        self._ends = await self._slot.consumer.end_offsets(self._slot.partitions)
         for partition, position in positions.items():
-            spans = crash.suspects(known.get(partition), position, ends[partition], self._most)
+            spans = crash.suspects(known.get(partition), position, self._ends[partition], self._most)
             if spans:
                 self._spans[partition] = spans
                 place = f"{partition.topic}-{partition.partition}"
@@ -118,9 +119,10 @@ class Suspects:
             return
         if records and partition not in self._begun:
             self._begun.add(partition)
-            spans = self._spans[partition] = crash.anchored(spans, records[0].offset, self._most)
+            end = self._ends[partition]
+            spans = self._spans[partition] = crash.anchored(spans, records[0].offset, end, self._most)
             span = spans[0]
-        if records and records[0].offset >= span.end:  # compaction or retention took the suspects away
+        if records and records[0].offset >= span.end:  # markers alone, or what compaction or retention took away
             self._slot.consumer.seek(partition, records[0].offset)
         elif records:
             await self._try(partition, spans, records, take, bury)

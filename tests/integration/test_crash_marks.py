@@ -11,7 +11,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ from aiokafka import AIOKafkaProducer
 from gateway.config import Config, load_config
 from gateway.edges import topics
 from gateway.edges.failpoints import KILLED
-from gateway.edges.kafka import read_partition
+from gateway.edges.kafka import AssignedSlot, Output, PlainProducer, SlotProducer, make_consumer, read_partition
 from gateway.edges.kafka_types import Record, TopicPartition
 from gateway.edges.keys import write_private
 from gateway.edges.ledger import migrate
 from gateway.national import codec
 from gateway.ops.supervisor import Backoff, Plan, Supervisor
-from gateway.quarantine.marks import Mark
+from gateway.quarantine.marks import Mark, running
 from gateway.record import (
     H_EVENT_ID,
     MAPPED_TOPIC,
@@ -44,6 +44,7 @@ from gateway.record import (
 )
 from gateway.sandbox.embedded import embedded_servers
 from gateway.sandbox.payloads import synthetic_pupil, vnedu_message, vnedu_row
+from gateway.workers.suspects import Suspects, Ward
 from tests.fakes.delivery_records import national
 from tests.fakes.identity_school import LANE_KEY, VENDOR, YEARS, make, pupil
 from tests.fakes.receipts import event, receipt
@@ -303,6 +304,42 @@ async def test_a_record_that_kills_identity_is_parked_with_its_lane_and_all_othe
 
         order(site, "identity", killer.event_id, "discard")
         await site.until(lambda: event_in(behind.event_id, published), supervisor)
+
+
+async def test_what_comes_after_the_take_over_is_not_suspect_although_only_a_marker_stood_before_it(site: Site) -> None:
+    """An owner that was killed at rest leaves one offset behind: the marker of the last transaction."""
+    kafka, partition = site.config.kafka, TopicPartition(MAPPED_TOPIC, 0)
+    one, marker = Output(MAPPED_TOPIC, 0, None, GARBAGE, []), PlainProducer(kafka)
+    intake, consumer = SlotProducer(kafka, "test-intake-0"), make_consumer(kafka)
+    taken: list[Record] = []
+
+    async def take(records: Sequence[Record]) -> None:
+        taken.extend(records)
+
+    async def bury(record: Record, deaths: int) -> None:
+        pytest.fail(f"{record.offset} goes to quarantine after {deaths} deaths")
+
+    async with AsyncExitStack() as stack:
+        for part in (marker, intake, consumer):
+            await part.start()
+            stack.push_async_callback(part.stop)
+        consumer.assign([partition])
+        slot = AssignedSlot(0, (partition,), consumer, "test")
+        following = (await intake.transact([one], stage="test"))[partition]
+        consumer.seek(partition, following)
+        ward = Ward(kafka, "test", marker)
+        await ward.marks.write({partition: running(following)})
+        suspects = Suspects(ward, slot, most_records=2_000)
+
+        await suspects.take_over()
+        newer = (await intake.transact([one], stage="test"))[partition]
+        async with asyncio.timeout(10):
+            await suspects.go_through(take, bury)
+        fetched = await slot.fetch(max_records=10, timeout_ms=5_000)
+
+    assert taken == []
+    assert [record.offset for record in fetched[partition]] == [newer - 1]
+    assert await site.marks() == {f"{kafka.group_prefix}.test/{MAPPED_TOPIC}/0": running(newer - 1)}
 
 
 def write_url(site: Site) -> None:

@@ -33,20 +33,46 @@ def test_what_was_committed_is_no_longer_suspect() -> None:
     assert marks.passed(spans, 50) == ()
 
 
-class Partition:
-    """A log with killers in it, and owners that take it in batches until they die or reach the end."""
+def test_nothing_is_suspect_that_the_log_had_not_yet_when_the_owner_came() -> None:
+    only_a_marker = (Span(10, 11, 1),)
 
-    def __init__(self, offsets: list[int], killers: set[int], batch: int) -> None:
-        self.offsets, self.killers, self.batch = offsets, killers, batch
+    assert marks.anchored(only_a_marker, 11, 11, 100) == only_a_marker  # passed with it: the new record is free
+    assert marks.anchored((Span(10, 110, 1),), 300, 350, 100) == (Span(300, 350, 1),)
+    assert marks.anchored((Span(10, 110, 1),), 300, 900, 100) == (Span(300, 400, 1),)
+    assert marks.suspects(marks.suspecting((Span(10, 15, 2), Span(15, 4015, 1)), trying=False), 12, 20, 100) == (
+        Span(12, 15, 2),
+        Span(15, 20, 1),
+    )
+
+
+class Partition:
+    """A log with killers in it, and owners that take it in batches until they die or reach the end.
+
+    It grows by *step* records whenever an owner comes or has taken what was there.
+    """
+
+    def __init__(self, offsets: list[int], killers: set[int], batch: int, step: int = 500) -> None:
+        self.offsets, self.killers, self.batch, self.step = offsets, killers, batch, step
         self.committed = offsets[0]
-        self.end = offsets[-1] + 1
+        self.there = min(step, len(offsets))
         self.mark: Mark | None = None
         self.taken: list[int] = []
         self.buried: list[int] = []
         self.deaths = 0
 
+    @property
+    def end(self) -> int:
+        """Where the log ends now, with what follows its last record."""
+        return self.offsets[self.there] if self.there < len(self.offsets) else self.offsets[-1] + 1
+
+    def grow(self) -> bool:
+        """False when all that will ever be there is there."""
+        grown = min(self.there + self.step, len(self.offsets))
+        self.there, before = grown, self.there
+        return grown > before
+
     def ahead(self, most: int, before: int) -> list[int]:
-        return [offset for offset in self.offsets if self.committed <= offset < before][:most]
+        return [offset for offset in self.offsets[: self.there] if self.committed <= offset < before][:most]
 
     def take(self, records: list[int]) -> bool:
         """False when the owner died; what it took is committed as one."""
@@ -59,10 +85,13 @@ class Partition:
 
     def own(self) -> bool:
         """One owner's life; True when it drained the log."""
-        spans = marks.suspects(self.mark, self.committed, self.end, 2 * self.batch)
+        end = self.end
+        spans = marks.suspects(self.mark, self.committed, end, 2 * self.batch)
+        self.grow()
         self.mark = marks.suspecting(spans, trying=False) if spans else marks.running(self.committed)
         if spans and (there := self.ahead(1, self.end)):
-            spans = marks.anchored(spans, there[0], 2 * self.batch)
+            spans = marks.passed(marks.anchored(spans, there[0], end, 2 * self.batch), there[0])
+        assert all(span.end <= end for span in spans)
         while spans:
             records = self.ahead(spans[0].most, spans[0].end)
             if not records:
@@ -78,8 +107,8 @@ class Partition:
                     return False
             spans = marks.passed(spans, self.committed)
         self.mark = marks.running(self.committed)
-        while records := self.ahead(self.batch, self.end):
-            if not self.take(records):
+        while (records := self.ahead(self.batch, self.end)) or self.grow():
+            if records and not self.take(records):
                 return False
         self.mark = marks.clean(self.committed)
         return True
@@ -89,13 +118,14 @@ class Partition:
     st.lists(st.integers(1, 3), min_size=1, max_size=500),
     st.sets(st.integers(0, 499), max_size=4),
     st.integers(1, 300),
+    st.integers(1, 500),
 )
 def test_every_killer_is_buried_and_every_other_record_taken_once(
-    gaps: list[int], places: set[int], batch: int
+    gaps: list[int], places: set[int], batch: int, step: int
 ) -> None:
     offsets = [sum(gaps[: number + 1]) for number in range(len(gaps))]
     killers = {offsets[place] for place in places if place < len(offsets)}
-    log = Partition(offsets, killers, batch)
+    log = Partition(offsets, killers, batch, step)
 
     for _ in range(3 * len(killers) + 1):
         if log.own():
