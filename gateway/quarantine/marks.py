@@ -1,13 +1,18 @@
 """Which record kills a worker: what a crash mark says, and how each new owner of the partition narrows it down.
 
-    died over a batch        every record of it has seen one death       they are taken again in runs of RUN
-    died over a run          each of the run has seen two                they are taken alone
-    died over one, alone     it has seen three                           it goes to quarantine, the stage goes on
+    died over a batch         nobody knows of which record                they are taken again in runs of RUN
+    died over a run           each of the run has seen one death          they are taken alone
+    died over one, alone      it has seen two                             it is taken first, alone again
+    died over it once more    it has seen three                           it goes to quarantine, the stage goes on
 
-A *span* is a stretch of offsets whose records have seen so many deaths.  A mark with ``trying`` was written, and
-acknowledged, before its first span was touched: an owner that finds it knows that the span was in hand when its
-predecessor ended.  A mark that is neither clean nor trying says that the predecessor ended over its normal batches, or
-before it had begun.  A paused owner that lost its partition looks like a dead one; that costs a slower first batch.
+Alone twice, because workers are also killed from outside: one alone in hand at such a death is innocent, and to be
+there again it would have to come in the moment in which its successor takes it.
+
+A *span* is a stretch of offsets whose records have seen so many deaths under a mark.  A mark with ``trying`` was
+written, and acknowledged, before its first span was touched: an owner that finds it knows that the span was in hand
+when its predecessor ended.  A mark that is neither clean nor trying says that the predecessor ended over its normal
+batches, or before it had begun.  A paused owner that lost its partition looks like a dead one; that costs a slower
+first batch.
 """
 
 from collections.abc import Sequence
@@ -18,13 +23,13 @@ import msgspec
 
 RUN: Final = 50
 """About the root of the largest batch: the fewest marks that find one record of it in two steps."""
-ALONE: Final = 2
+ALONE: Final = 1
 KILLS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The records from offset *first* to before *end* have been in hand at so many deaths."""
+    """The records from offset *first* to before *end* have been in hand, under a mark, at so many deaths."""
 
     first: int
     end: int
@@ -37,7 +42,7 @@ class Span:
 
     @property
     def is_guilty(self) -> bool:
-        """Whether it is one record that was in hand at three deaths, the last of them alone."""
+        """Whether it is one record that was in hand at three deaths, at the last two of them alone."""
         return self.deaths >= KILLS and self.end - self.first == 1
 
 
@@ -77,7 +82,7 @@ def suspects(mark: Mark | None, committed: int, end: int, most: int) -> tuple[Sp
     """
     if mark is None or mark.clean:
         return ()
-    spans = [Span(*stored) for stored in mark.spans] or [Span(committed, committed + most, 1)]
+    spans = [Span(*stored) for stored in mark.spans] or [Span(committed, committed + most, 0)]
     if mark.trying:
         spans[0] = Span(spans[0].first, spans[0].end, spans[0].deaths + 1)
     return passed(_there(spans, end), committed)
@@ -99,7 +104,7 @@ def anchored(spans: Sequence[Span], first: int, end: int, most: int) -> tuple[Sp
     In a compacted log it may stand far behind the committed offset, and behind everything that was suspected.  At or
     behind *end*, where the log ended when the new owner came, it is a newer one, and what was suspected is gone.
     """
-    if first < spans[-1].end or first >= end or spans[0].deaths > 1:
+    if first < spans[-1].end or first >= end or spans[0].deaths:
         return tuple(spans)
     return (Span(first, min(end, first + most), spans[0].deaths),)
 

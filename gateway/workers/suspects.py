@@ -1,7 +1,7 @@
 """A slot after an unclean end: first what may have killed its predecessor, with a mark before each, then the batches.
 
     take_over   read the marks → what is suspect → mark "running" (one write for all partitions of the slot)
-    go_through  mark a run or a record → take it → what passed is forgotten;  the third death → *bury* it
+    go_through  mark a run or a record → take it → what passed is forgotten;  its third death → *bury* it
     leave       mark "clean"
 
 One suspect of a process is in hand at a time, so that a death is put down to the right one.  Normal running costs two

@@ -2,7 +2,7 @@
 
 Faust hands out partitions without telling, so a partition is taken over when its first record comes.  Projections may
 be repeated, so nothing is lost by a mark that is too careful; but offsets are committed later than marks are written,
-so what an unclean mark says is behind its owner, a buried record above all, is not touched again.  At the third death
+so what an unclean mark says is behind its owner, a buried record above all, is not touched again.  At its third death
 a record goes whole to quarantine and the tower goes on; the state it told stays unknown until somebody looks there.
 """
 

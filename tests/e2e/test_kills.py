@@ -33,7 +33,7 @@ POINTS = (
         "packet.after_post_before_row": 3,
     },
 )
-"""In two halves: a stage killed three times with one record in hand rightly quarantines it (design rule 11)."""
+"""In two halves: each stage is killed once or twice."""
 
 
 def summary(verdict: Verdict) -> str:
