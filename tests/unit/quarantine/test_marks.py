@@ -1,6 +1,6 @@
 """Crash marks: which records a new owner suspects, and that they find any killer anywhere in a batch, and no innocent."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.quarantine import marks
@@ -151,7 +151,8 @@ def test_one_killer_costs_a_batch_a_run_and_twice_itself_wherever_it_stands(plac
     assert (log.deaths, log.buried) == (4, [place])
 
 
-@given(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 300), st.integers(1, 500))
+@given(st.lists(st.integers(1, 5), min_size=3, max_size=40), st.integers(50, 300), st.integers(100, 500))
+@example([1, 1, 1], 150, 500)  # over a batch, over a run, over one alone
 def test_owners_that_are_killed_from_outside_condemn_nobody(lives: list[int], batch: int, step: int) -> None:
     """Each lives long enough for one try: what its predecessor had in hand is what it takes first."""
     log = Partition(list(range(400)), set(), batch, step)
