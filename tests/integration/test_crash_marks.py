@@ -1,4 +1,4 @@
-"""A record that kills its stage ends in quarantine at its third marked death, and every other record arrives (design rule 11).
+"""A record that kills its stage ends in quarantine at its third marked death, all others arrive (design rule 11).
 
 The real servers, the real workers under their supervisor.  In each internal topic: bytes that are nothing, a schema id
 that nobody knows, and a killer: a record at which the process ends like one with a fault in C (a failpoint of the

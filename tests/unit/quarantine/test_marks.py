@@ -1,4 +1,4 @@
-"""Crash marks: which records a new owner suspects, and that they find any killer anywhere in a batch, and no innocent."""
+"""Crash marks: which records a new owner suspects, and that they find any killer in a batch, and no innocent."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st
