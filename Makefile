@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 READY := $(VENV)/.ready
 HOCBA := $(VENV)/bin/hocba
+SLOWEST := --durations=15 --durations-min=15
 .PHONY: help demo test check bench proof lock format clean
 
 help: ## what can be made
@@ -23,8 +24,8 @@ demo: $(READY) ## vendors' events to both targets, on embedded Kafka and Postgre
 
 # the proofs measure and kill: each has the machine for itself; two files of the others run at a time (most of it is waiting)
 test: $(READY) ## all tests; the proofs run short
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not proof" $(ARGS) $(if $(ARGS),|| test $$? -eq 5)
-	$(VENV)/bin/python -m pytest -m proof $(ARGS) $(if $(ARGS),|| test $$? -eq 5)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not proof" $(SLOWEST) $(ARGS) $(if $(ARGS),|| test $$? -eq 5)
+	$(VENV)/bin/python -m pytest -m proof $(SLOWEST) $(ARGS) $(if $(ARGS),|| test $$? -eq 5)
 
 check: $(READY) ## lint, types, layers, connectors, schema
 	$(VENV)/bin/ruff check .
