@@ -78,19 +78,21 @@ def suspecting(spans: Sequence[Span], *, trying: bool) -> Mark:
 def suspects(mark: Mark | None, committed: int, end: int, most: int) -> tuple[Span, ...]:
     """What a new owner has to go through, from what its predecessor left: nothing after a clean end.
 
-    *end* is where the log ends now, *most* how many offsets a batch may have had.
+    *end* is where the log ends now, *most* how many offsets a batch may have had.  What stands between *committed* and
+    the spans was acquitted, but is not behind us: delivery may have had it in hand until the end.
     """
     if mark is None or mark.clean:
         return ()
     spans = [Span(*stored) for stored in mark.spans] or [Span(committed, committed + most, 0)]
     if mark.trying:
         spans[0] = Span(spans[0].first, spans[0].end, spans[0].deaths + 1)
-    return passed(_there(spans, end), committed)
+    before = Span(max(committed, spans[0].first - most), spans[0].first, 0)
+    return passed(_there([before, *spans], end), committed)
 
 
 def _there(spans: Sequence[Span], end: int) -> list[Span]:
     """*spans* without what the log had not yet at *end*: nobody can have had it in hand."""
-    return [Span(span.first, min(span.end, end), span.deaths) for span in spans if span.first < end]
+    return [Span(span.first, min(span.end, end), span.deaths) for span in spans if span.first < min(span.end, end)]
 
 
 def passed(spans: Sequence[Span], offset: int) -> tuple[Span, ...]:

@@ -287,7 +287,7 @@ class DeliverySlot:
 
     async def _fetch(self) -> None:
         """Read on while there is room; markers without records move the position too."""
-        await self._parts.suspects.go_through(self._take, self._bury)
+        await self._parts.suspects.go_through(self._take, self._bury, self._room.wait)
         partition = self._slot.partitions[0]
         position = -1
         most = min(FETCH_RECORDS, self._parts.settings.window_records)
@@ -315,7 +315,6 @@ class DeliverySlot:
         await self._give(Fetched([record], record.offset + 1, asyncio.Event(), frozenset({record.offset})))
 
     async def _give(self, job: Fetched) -> None:
-        await self._room.wait()
         self._pump.put(job)
         await job.heard.wait()
         with suppress(TimeoutError):

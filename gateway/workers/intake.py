@@ -35,7 +35,7 @@ from gateway.intake.turns import shares
 from gateway.record import DRIFT_TOPIC, MAPPED_TOPIC
 from gateway.workers.intake_given import Preparation, start_verifier, within
 from gateway.workers.intake_outputs import Envelope, outputs_of, refused_whole
-from gateway.workers.intake_schemas import HOLD_S, WriterSchemas, with_schemas
+from gateway.workers.intake_schemas import WriterSchemas, with_schemas
 from gateway.workers.suspects import KILLER, Suspects, Ward, quarantined
 
 STAGE: Final = "intake"
@@ -217,10 +217,8 @@ class IntakeSlot:
             self._give_back(rest)
             rest = []
         outputs += self._drift_reports()
-        if not offsets and not outputs:  # all of them wait for their schemas
-            await self._idle(HOLD_S)
-            return rest
-        await self._producer.transact(outputs, offsets=offsets, group_id=self._slot.group_id, stage=STAGE)
+        if offsets or outputs:  # else all of them wait for their schemas
+            await self._producer.transact(outputs, offsets=offsets, group_id=self._slot.group_id, stage=STAGE)
         return rest
 
     def _mapped(self, record: Record, given: Given) -> list[Output]:

@@ -17,6 +17,7 @@ from typing import Final
 from aiokafka.errors import CorruptRecordException, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from gateway.config import Kafka
+from gateway.edges.bell import rings
 from gateway.edges.kafka import AssignedSlot, Output, PlainProducer
 from gateway.edges.kafka_types import Record, TopicPartition
 from gateway.edges.marks import Marks
@@ -33,6 +34,7 @@ TAKE_BACK_S: Final = 2.0
 
 Take = Callable[[Sequence[Record]], Awaitable[None]]
 Bury = Callable[[Record, int], Awaitable[None]]
+Ready = Callable[[], Awaitable[object]]
 
 log = logger(__name__)
 
@@ -51,6 +53,10 @@ def quarantined(record: Record, stage: str, deaths: int) -> Output:
         *((name, bytes(value)) for name, value in record.headers if value is not None),
     ]
     return Output(QUARANTINE_TOPIC, record.partition, record.key, record.value or b"", headers)
+
+
+async def _at_once() -> None:
+    """Nothing has to be waited for."""
 
 
 class Ward:
@@ -86,10 +92,11 @@ class Suspects:
                 log.warning("slot after an unclean end", partition=place, suspects=_told(spans))
         await self._write_all(positions, crash.running)
 
-    async def go_through(self, take: Take, bury: Bury) -> None:
-        """Take every suspect, until the slot is revoked."""
+    async def go_through(self, take: Take, bury: Bury, ready: Ready = _at_once) -> None:
+        """Take every suspect, until the slot is revoked; none is marked before *ready* has returned."""
         for partition in list(self._spans):
             while (spans := self._spans.get(partition)) and not self._slot.revoked.is_set():
+                await ready()
                 await self._step(partition, spans, take, bury)
             if partition not in self._spans:
                 await self._ward.marks.write({partition: crash.running(await self._slot.consumer.position(partition))})
@@ -117,16 +124,20 @@ class Suspects:
         records = fetched.get(partition, ())
         if self._slot.revoked.is_set():
             return
-        if records and partition not in self._begun:
-            self._begun.add(partition)
-            end = self._ends[partition]
-            spans = self._spans[partition] = crash.anchored(spans, records[0].offset, end, self._most)
+        first = records[0].offset if records else await self._slot.consumer.position(partition)
+        if partition not in self._begun and (records or first >= spans[-1].end):
+            if records:
+                self._begun.add(partition)
+            spans = self._spans[partition] = crash.anchored(spans, first, self._ends[partition], self._most)
             span = spans[0]
         if records and records[0].offset >= span.end:  # markers alone, or what compaction or retention took away
             self._slot.consumer.seek(partition, records[0].offset)
         elif records:
             await self._try(partition, spans, records, take, bury)
-        self._pass(partition, await self._slot.consumer.position(partition))
+        position = await self._slot.consumer.position(partition)
+        self._pass(partition, position)
+        if records and position == records[0].offset < span.end:  # none could be taken now: waits without a mark
+            await rings(self._slot.revoked, FETCH_MS / 1000)
 
     async def _try(
         self, partition: TopicPartition, spans: tuple[Span, ...], records: Sequence[Record], take: Take, bury: Bury

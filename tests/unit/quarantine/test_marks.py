@@ -33,6 +33,14 @@ def test_what_was_committed_is_no_longer_suspect() -> None:
     assert marks.passed(spans, 50) == ()
 
 
+def test_what_was_acquitted_but_never_committed_is_suspect_again() -> None:
+    """Delivery acquits what waits for its target; it may have been that which ended the owner."""
+    left = marks.suspecting((Span(150, 200, 1), Span(200, 300, 0)), trying=False)
+
+    assert marks.suspects(left, 10, 300, 1000) == (Span(10, 150, 0), Span(150, 200, 1), Span(200, 300, 0))
+    assert marks.suspects(left, 10, 300, 100)[0] == Span(50, 150, 0)
+
+
 def test_nothing_is_suspect_that_the_log_had_not_yet_when_the_owner_came() -> None:
     only_a_marker = (Span(10, 11, 0),)
 
