@@ -92,7 +92,7 @@ def suspects(mark: Mark | None, committed: int, end: int, most: int) -> tuple[Sp
 
 def _there(spans: Sequence[Span], end: int) -> list[Span]:
     """*spans* without what the log had not yet at *end*: nobody can have had it in hand."""
-    return [Span(span.first, min(span.end, end), span.deaths) for span in spans if span.first < min(span.end, end)]
+    return [Span(span.first, min(span.end, end), span.deaths) for span in spans if span.first < end]
 
 
 def passed(spans: Sequence[Span], offset: int) -> tuple[Span, ...]:

@@ -126,10 +126,10 @@ class Suspects:
             return
         first = records[0].offset if records else await self._slot.consumer.position(partition)
         if partition not in self._begun and (records or first >= spans[-1].end):
-            if records:
-                self._begun.add(partition)
             spans = self._spans[partition] = crash.anchored(spans, first, self._ends[partition], self._most)
             span = spans[0]
+        if records:
+            self._begun.add(partition)
         if records and records[0].offset >= span.end:  # markers alone, or what compaction or retention took away
             self._slot.consumer.seek(partition, records[0].offset)
         elif records:

@@ -1,7 +1,7 @@
 """An owner among suspects: what it must come back to, and when it may look guilty.  Kafka is a list of offsets."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
@@ -10,7 +10,7 @@ from gateway.edges.kafka import AssignedSlot
 from gateway.edges.kafka_types import Fetched, Record, TopicPartition
 from gateway.quarantine import marks as crash
 from gateway.quarantine.marks import Mark
-from gateway.workers.suspects import Suspects, Ward
+from gateway.workers.suspects import Ready, Suspects, Take, Ward
 
 PARTITION = TopicPartition("national.records", 0)
 
@@ -68,10 +68,6 @@ def record(offset: int) -> Record:
     return cast("Record", SimpleNamespace(topic=PARTITION.topic, partition=0, offset=offset))
 
 
-async def ready() -> None:
-    """There is room."""
-
-
 @dataclass
 class Stage:
     """Owners of the slot, one after the other; *buried* are offset and deaths."""
@@ -80,9 +76,7 @@ class Stage:
     marks: Marks = field(default_factory=lambda: Marks({PARTITION: crash.running(0)}))
     buried: list[tuple[int, int]] = field(default_factory=list)
 
-    async def own(
-        self, take: Callable[[Sequence[Record]], Awaitable[None]], ready: Callable[[], Awaitable[object]] = ready
-    ) -> bool:
+    async def own(self, take: Take, *ready: Ready) -> bool:
         """One owner's life among the suspects; False when it died."""
 
         async def bury(killer: Record, deaths: int) -> None:
@@ -92,7 +86,7 @@ class Stage:
         suspects = Suspects(ward, cast("AssignedSlot", self.slot()), most_records=1_000)
         try:
             await suspects.take_over()
-            await suspects.go_through(take, bury, ready)
+            await suspects.go_through(take, bury, *ready)
         except Died:
             return False
         return True
