@@ -1,17 +1,20 @@
 """Session fixtures with the real embedded servers: `pytest_plugins = ["tests.servers"]`.
 
 One Kafka and one PostgreSQL serve the whole session. Tests stay apart by a fresh database each
-(`ledger_url`) and by a prefix for their topics and groups (`prefix`).
+(`ledger_url`, or `database_url` without tables) and by a prefix for their topics and groups (`prefix`).
 """
 
 import os
 import secrets
 from collections.abc import Iterator
+from functools import cache
+from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from gateway.edges.ledger import migrate
 from gateway.sandbox.embedded import Servers, embedded_servers
 from gateway.sandbox.registry_server import running_registry
 
@@ -38,14 +41,46 @@ def bootstrap_servers(servers: Servers) -> str:
 
 @pytest.fixture
 def ledger_url(servers: Servers, prefix: str) -> Iterator[str]:
+    """Make a ledger for this test alone and yield its URL."""
+    yield new_ledger(servers, f"ledger_{prefix}")
+    _execute(servers.ledger_url, "DROP DATABASE {} WITH (FORCE)", f"ledger_{prefix}")
+
+
+@pytest.fixture
+def database_url(servers: Servers, prefix: str) -> Iterator[str]:
     """Make an empty database for this test alone and yield its URL."""
-    name = sql.Identifier(f"ledger_{prefix}")
-    with psycopg.connect(servers.ledger_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-    server, _, _ = servers.ledger_url.rpartition("/")
-    yield f"{server}/ledger_{prefix}"
-    with psycopg.connect(servers.ledger_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+    yield _new_database(servers.ledger_url, f"empty_{prefix}")
+    _execute(servers.ledger_url, "DROP DATABASE {} WITH (FORCE)", f"empty_{prefix}")
+
+
+def new_ledger(servers: Servers, name: str) -> str:
+    """Make the database *name* with the ledger's tables and return its URL.
+
+    Migrating takes a second: each server does it once, the rest are copies.
+    """
+    template = _migrated(servers.ledger_url)
+    _execute(servers.ledger_url, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    return _url(servers.ledger_url, name)
+
+
+@cache
+def _migrated(server: str) -> str:
+    migrate(_new_database(server, "migrated"))
+    return "migrated"
+
+
+def _new_database(server: str, name: str) -> str:
+    _execute(server, "CREATE DATABASE {}", name)
+    return _url(server, name)
+
+
+def _url(server: str, name: str) -> str:
+    return f"{server.rpartition('/')[0]}/{name}"
+
+
+def _execute(server: str, statement: LiteralString, *names: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 @pytest.fixture

@@ -2,21 +2,20 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from gateway.delivery.effects import Arm, CloseOrder, CreatePacket, MarkPacket, Park, Revoke, Settle, Tried, Write
 from gateway.delivery.events import Ordered
 from gateway.delivery.values import BEHIND, REVOKED, Entry, Known, Member, OpenPacket, Reason
 from gateway.edges.delivery_ledger import DeliveryLedger, Flush, LostSlot, ReceiptRow
-from gateway.edges.ledger import Pool, make_pool, migrate
+from gateway.edges.ledger import Pool, make_pool
 from gateway.record import Op, State, lane_signed
 from gateway.sandbox.embedded import Servers
 from tests.fakes.delivery_slot_ledger import FakeSlotLedger, SlotStore
+from tests.servers import new_ledger
 
 LANE = 2**64 - 5
 """Above PostgreSQL's signed range."""
@@ -32,16 +31,9 @@ class Rig:
 
 
 @pytest.fixture(scope="module")
-def shared_url(servers: Servers) -> Iterator[str]:
-    """One database for all tests of this file; each has a target of its own in it."""
-    name = sql.Identifier("ledger_contract")
-    with psycopg.connect(servers.ledger_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-    url = servers.ledger_url.rpartition("/")[0] + "/ledger_contract"
-    migrate(url)
-    yield url
-    with psycopg.connect(servers.ledger_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+def shared_url(servers: Servers) -> str:
+    """One ledger for all tests of this file; each has a target of its own in it."""
+    return new_ledger(servers, "ledger_contract")
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.servers)])

@@ -23,20 +23,19 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 import yaml
-from psycopg import sql
 
 from gateway.config import Config, load_config
 from gateway.edges import topics
 from gateway.edges.kafka import PlainProducer, make_consumer
 from gateway.edges.kafka_types import TopicPartition
 from gateway.edges.keys import write_private
-from gateway.edges.ledger import migrate
 from gateway.record import NATIONAL_TOPIC
 from gateway.sandbox.embedded import Servers
 from gateway.sandbox.simulators.book import read_book, read_sends, read_summary
 from tests.fakes.identity_school import LANE_KEY, VENDOR
 from tests.fakes.simulator import Simulator
 from tests.fakes.stream import Made
+from tests.servers import new_ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 CHUNK = 2_000
@@ -308,10 +307,7 @@ async def delivery_site(
 ) -> AsyncIterator[DeliverySite]:
     """An installation on *servers* (whose national.records must be new), ended with all its processes."""
     name = f"ledger_{folder.name}".replace("-", "_")[:40].lower()
-    with psycopg.connect(servers.ledger_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    ledger_url = f"{servers.ledger_url.rpartition('/')[0]}/{name}"
-    migrate(ledger_url)
+    ledger_url = new_ledger(servers, name)
     with psycopg.connect(ledger_url, autocommit=True) as connection:
         connection.execute(_WATCH)
         for table in _WATCHED:

@@ -20,19 +20,18 @@ from typing import Any
 import httpx
 import psycopg
 from aiokafka import AIOKafkaProducer
-from psycopg import sql
 
 from gateway.config import Config, load_config
 from gateway.edges import topics
 from gateway.edges.kafka import make_consumer, read_partition
 from gateway.edges.kafka_types import TopicPartition
 from gateway.edges.keys import write_private
-from gateway.edges.ledger import migrate
 from gateway.national import codec
 from gateway.record import MAPPED_TOPIC, NATIONAL_TOPIC, vendor_topic
 from gateway.sandbox.embedded import Servers
 from tests.fakes.identity_school import LANE_KEY, OTHER_VENDOR, VENDOR, School, Sent
 from tests.fakes.simulator import Simulator
+from tests.servers import new_ledger
 
 SLOTS = 4
 VENDORS = (VENDOR, OTHER_VENDOR)
@@ -206,11 +205,7 @@ def admin(site: Site, path: str, body: Json) -> None:
 @asynccontextmanager
 async def installed(servers: Servers, folder: Path, prefix: str) -> AsyncIterator[Site]:
     """Identity alone on *servers*, with a ledger and a group of its own; stopped at the end."""
-    name = sql.Identifier(f"ledger_{prefix}")
-    with psycopg.connect(servers.ledger_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-    ledger_url = servers.ledger_url.rpartition("/")[0] + f"/ledger_{prefix}"
-    migrate(ledger_url)
+    ledger_url = new_ledger(servers, f"ledger_{prefix}")
     (folder / "pupils.jsonl").write_text("")
     registry = Simulator("registry", folder, data=folder / "pupils.jsonl")
     path = write_config(folder, servers.bootstrap_servers, ledger_url, registry, prefix)

@@ -19,14 +19,12 @@ from typing import Any
 import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer
-from psycopg import sql
 
 from gateway.config import Config, load_config
 from gateway.edges import topics
 from gateway.edges.kafka import make_consumer, read_partition
 from gateway.edges.kafka_types import TopicPartition
 from gateway.edges.keys import write_private
-from gateway.edges.ledger import migrate
 from gateway.national import codec
 from gateway.record import NATIONAL_TOPIC, QUARANTINE_TOPIC, vendor_topic
 from gateway.sandbox.embedded import Servers, embedded_servers
@@ -34,6 +32,7 @@ from gateway.sandbox.simulators.book import read_book
 from tests.fakes.delivery_records import National, national
 from tests.fakes.identity_school import LANE_KEY, VENDOR
 from tests.fakes.simulator import Simulator
+from tests.servers import new_ledger
 
 SLOTS = 2
 DEADLINE_S = 120.0
@@ -155,11 +154,7 @@ class Site:
 
 @pytest.fixture
 async def site(own_servers: Servers, tmp_path: Path, prefix: str) -> AsyncIterator[Site]:
-    name = sql.Identifier(f"ledger_{prefix}")
-    with psycopg.connect(own_servers.ledger_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-    ledger_url = own_servers.ledger_url.rpartition("/")[0] + f"/ledger_{prefix}"
-    migrate(ledger_url)
+    ledger_url = new_ledger(own_servers, f"ledger_{prefix}")
     targets = {
         "population": Simulator("population", tmp_path),
         "sector": Simulator("sector", tmp_path, options={"result_delay_s": 0.3, "index_delay_s": 0.3}),

@@ -6,20 +6,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from gateway.config import load_config
 from gateway.edges import topics
-from gateway.edges.ledger import migrate
 from gateway.sandbox.embedded import Servers, embedded_servers
 from gateway.sandbox.simulators.book import read_book
 from tests.fakes.delivery_records import National, national
 from tests.fakes.identity_school import VENDOR
 from tests.fakes.simulator import ROOT, Simulator
 from tests.integration.test_delivery import DEADLINE_S, SLOTS, Site, at_the_end, write_config
-from tests.servers import FULL
+from tests.servers import FULL, new_ledger
 
 pytestmark = pytest.mark.servers
 
@@ -40,11 +37,7 @@ class Sites:
 
     async def make(self, targets: dict[str, Simulator], contracts: dict[str, str]) -> Site:
         """*contracts* are the texts of the targets' files: nothing else tells the gateway of a target."""
-        name = f"ledger_{self.prefix}"
-        with psycopg.connect(self.servers.ledger_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        url = self.servers.ledger_url.rpartition("/")[0] + f"/{name}"
-        migrate(url)
+        url = new_ledger(self.servers, f"ledger_{self.prefix}")
         write_config(self.folder, self.servers.bootstrap_servers, url, targets, self.prefix)
         path = self.folder / "g.yaml"
         text = path.read_text()

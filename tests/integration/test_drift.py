@@ -48,7 +48,6 @@ def broker() -> Iterator[str]:
 def config(broker: str, ledger_url: str, prefix: str, tmp_path: Path) -> Config:
     shutil.copytree(CONNECTORS / NAME, tmp_path / "connectors" / NAME)
     new_keys(tmp_path / "keys.json")
-    ledger.migrate(ledger_url)
     return Config(
         slots=2,
         kafka=Kafka(

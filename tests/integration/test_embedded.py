@@ -123,8 +123,8 @@ async def test_a_record_goes_through_kafka(bootstrap_servers: str, prefix: str) 
     assert await first_value(bootstrap_servers, f"{prefix}.round-trip") == b"hoc ba"
 
 
-def test_the_ledger_is_an_empty_database_of_postgresql_18(ledger_url: str) -> None:
-    with psycopg.connect(ledger_url) as connection:
+def test_the_ledger_is_an_empty_database_of_postgresql_18(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
         version = connection.execute("SELECT version()").fetchone()
         tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
 

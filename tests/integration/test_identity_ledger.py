@@ -20,7 +20,7 @@ from gateway.edges.identity_review import REVIEWED, Decision, ReviewDesk
 from gateway.edges.identity_rows import Aftermath, Closing, Parking, Published, Repark
 from gateway.edges.identity_verdicts import Answer, Audit, Done, VerdictStore
 from gateway.edges.keys import Keys, load_keys, new_keys, rotate_keys, write_private
-from gateway.edges.ledger import Pool, make_pool, migrate
+from gateway.edges.ledger import Pool, make_pool
 from gateway.edges.reseal import by_key, reseal
 from gateway.errors import Problem
 from gateway.identity.cache import Kept
@@ -54,7 +54,6 @@ def keys(tmp_path: Path) -> Keys:
 
 @pytest.fixture
 async def pool(ledger_url: str) -> AsyncIterator[Pool]:
-    migrate(ledger_url)
     opened = make_pool(ledger_url, 2)
     await opened.open()
     yield opened
@@ -224,7 +223,7 @@ async def test_a_verdict_comes_back_until_it_expires(pool: Pool, keys: Keys, ver
 
 
 async def test_no_citizen_id_stands_in_the_ledger_in_clear(pool: Pool, keys: Keys, ledger_url: str) -> None:
-    number = "001210999901"  # the whole of it: the key and the cipher are random hexadecimals, four nines come up in them
+    number = "001210999901"  # looked for as a whole: four nines come up in a cipher's hexadecimals
     answer = Answer((LANE, b"c" * 32), Kept(Confirmed(number), NOW))
     audit_row = Audit(LANE, uuid.UUID(int=1), Duty("TEST", "mau.canbo", "registry"), "confirmed")
     await VerdictStore(pool, keys).store([answer], [audit_row], Done(NOW))

@@ -51,7 +51,7 @@ def broker() -> Iterator[str]:
 
 
 @pytest.fixture
-def config(broker: str, ledger_url: str, prefix: str, tmp_path: Path) -> Config:
+def config(broker: str, database_url: str, prefix: str, tmp_path: Path) -> Config:
     """An installation whose connectors are the guide's alone; its gateway.yaml lies where the commands run."""
     new_keys(tmp_path / "keys.json")
     found = Config(
@@ -63,7 +63,7 @@ def config(broker: str, ledger_url: str, prefix: str, tmp_path: Path) -> Config:
             session_timeout_ms=6_000,
             group_prefix=prefix,
         ),
-        ledger=Ledger(url=ledger_url, pool_size=2),
+        ledger=Ledger(url=database_url, pool_size=2),
         keys_file=str(tmp_path / "keys.json"),
         state_dir=str(tmp_path / "state"),
         registry=Registry(url="http://unused", credentials_file="unused"),

@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from typer.testing import CliRunner, Result
 
 from gateway.config import load_config
-from gateway.edges import ledger, operator_ledger, tower_ledger
+from gateway.edges import operator_ledger, tower_ledger
 from gateway.edges.operator_ledger import OpenWork, StateCount
 from gateway.national import codec
 from gateway.ops import operator_commands
@@ -112,7 +112,6 @@ VALUES (2025, 'population', %s, 2, 0, 255, %s, %s, %s, '\\xab', 'NEW', 'accepted
 def world(bootstrap_servers: str, ledger_url: str, prefix: str, tmp_path: Path) -> World:
     config = tmp_path / "gateway.yaml"
     config.write_text(CONFIG.format(kafka=bootstrap_servers, url=ledger_url, prefix=prefix), "utf-8")
-    ledger.migrate(ledger_url)
     return asyncio.run(_build(prefix, config, bootstrap_servers, ledger_url))
 
 

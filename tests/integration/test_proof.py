@@ -10,7 +10,7 @@ import pytest
 from gateway.delivery.effects import CreatePacket, MarkPacket, Park, Revoke, Settle, Tried, Write
 from gateway.delivery.values import Entry, Member, Reason
 from gateway.edges.delivery_ledger import DeliveryLedger, Flush
-from gateway.edges.ledger import Pool, make_pool, migrate
+from gateway.edges.ledger import Pool, make_pool
 from gateway.edges.operator_stream import ReceiptFound
 from gateway.edges.proof_ledger import proof
 from gateway.edges.story_ledger import events_of
@@ -28,7 +28,6 @@ def entry(version: int) -> Entry:
 
 @pytest.fixture
 async def pool(ledger_url: str) -> AsyncIterator[Pool]:
-    migrate(ledger_url)
     opened = make_pool(ledger_url, 2)
     await opened.open()
     yield opened

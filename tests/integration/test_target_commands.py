@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from gateway.delivery.effects import Write
 from gateway.edges.delivery_ledger import DeliveryLedger, Flush
-from gateway.edges.ledger import Pool, make_pool, migrate
+from gateway.edges.ledger import Pool, make_pool
 from gateway.ops import target_commands
 
 pytestmark = pytest.mark.servers
@@ -69,7 +69,6 @@ class Site:
 
 @pytest.fixture
 def site(ledger_url: str, tmp_path: Path) -> Site:
-    migrate(ledger_url)
     config = tmp_path / "gateway.yaml"
     config.write_text(CONFIG.format(url=ledger_url), "utf-8")
     return Site(ledger_url, config)

@@ -105,7 +105,6 @@ CUTS = st.lists(st.tuples(st.integers(0, 14), st.integers(1, 14)), min_size=1, m
 
 def test_states_and_tallies_follow_the_model_under_any_history_and_redelivery(ledger_url: str) -> None:
     """Histories rise in seq as a partition guarantees; batches are cut anywhere and start again anywhere earlier."""
-    ledger.migrate(ledger_url)
     with opened(ledger_url) as (runner, pool):
 
         @settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
@@ -132,7 +131,6 @@ def test_states_and_tallies_follow_the_model_under_any_history_and_redelivery(le
 
 async def test_a_decision_that_a_crash_had_made_anew_is_the_one_that_counts(ledger_url: str) -> None:
     """Told and not kept, then decided again under the same number: in whatever order two towers write them."""
-    ledger.migrate(ledger_url)
     lost, kept = (fates(receipt(1, "parked", seq=2, problems=[problem(code)], at=at), TARGETS) for code, at in AGAIN)
     pool = ledger.make_pool(ledger_url, 2)
     await pool.open()
@@ -157,7 +155,6 @@ async def _emptied(pool: Pool) -> None:
 
 async def test_two_towers_with_the_same_batches_count_every_event_once(ledger_url: str) -> None:
     """As during a rebalance: the old owner's last batch and the new owner's first run at the same time."""
-    ledger.migrate(ledger_url)
     first = [fate for n in range(300) for fate in fates(receipt(n, "parked", seq=1), TARGETS)]
     second = [fate for n in range(300) for fate in fates(receipt(n, "accepted", seq=2), TARGETS)]
     pool = ledger.make_pool(ledger_url, 4)
@@ -175,7 +172,6 @@ async def test_two_towers_with_the_same_batches_count_every_event_once(ledger_ur
 
 async def test_a_tally_moves_from_the_state_that_the_statement_found_not_from_an_older_one(ledger_url: str) -> None:
     """The other tower's transaction is open when ours begins, and commits while ours waits for its row."""
-    ledger.migrate(ledger_url)
     pool = ledger.make_pool(ledger_url, 3)
     await pool.open()
     try:
@@ -202,7 +198,6 @@ async def test_a_tally_moves_from_the_state_that_the_statement_found_not_from_an
 
 
 async def test_what_a_later_receipt_does_not_know_is_kept(ledger_url: str) -> None:
-    ledger.migrate(ledger_url)
     early = receipt(1, "waiting", stage="identity", vendor_ref="HB-Mẫu-1", vendor_event_id="ce-1", record_id=event(9))
     late = receipt(1, "accepted", stage="delivery", version=3, target="sector")
     pool = ledger.make_pool(ledger_url, 1)
@@ -218,7 +213,6 @@ async def test_what_a_later_receipt_does_not_know_is_kept(ledger_url: str) -> No
 
 
 async def test_the_watch_finds_the_oldest_open_event_and_rows_outside_the_ranges(ledger_url: str) -> None:
-    ledger.migrate(ledger_url)
     outside = receipt(1, "parked")
     outside["source"]["timestamp"] = 1_000_000_000_000  # 2001
     rejection = Rejection(source(7), "mau", "intake", "DQ-01", "", "*", 12, Position("x", 0, 0), instant(10**12))
@@ -240,7 +234,6 @@ async def test_a_receipt_that_postgresql_cannot_take_goes_to_quarantine_and_the_
     ledger_url: str, tmp_path: Path
 ) -> None:
     """Three kinds: NUL in a text, an event id that is none, a text too long for its index (SQLSTATE class 54)."""
-    ledger.migrate(ledger_url)
     told = [receipt(n, "accepted", target="sector") for n in range(40)]
     told[7]["vendor_ref"] = "HB\x00-Mẫu"
     told[8]["event_id"] = "no uuid"
@@ -269,7 +262,6 @@ async def test_a_receipt_that_postgresql_cannot_take_goes_to_quarantine_and_the_
 
 @pytest.fixture
 def config(bootstrap_servers: str, ledger_url: str, prefix: str, tmp_path: Path) -> Config:
-    ledger.migrate(ledger_url)
     return config_of(bootstrap_servers, ledger_url, prefix, tmp_path)
 
 
