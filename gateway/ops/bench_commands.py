@@ -13,16 +13,11 @@ from gateway.sandbox.bench import Figure, bench_e2e
 from gateway.sandbox.bench_deliver import bench_deliver
 from gateway.sandbox.bench_intake import USUAL, VARIANTS, bench_intake
 
-bench_app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, help="Measure a stage on the embedded servers.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a variant.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add ``bench`` to *app*."""
-    app.add_typer(bench_app, name="bench", help="Measure a stage on the embedded servers.")
-
-
-@bench_app.command("intake")
+@app.command("intake")
 def intake(
     records: Annotated[int, typer.Option(help="Records a variant.", min=100)] = 40_000,
     variant: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(VARIANTS)}; may be repeated.")] = None,
@@ -36,7 +31,7 @@ def intake(
     _show(bench_intake(records, _workers, variant or USUAL), as_json=as_json)
 
 
-@bench_app.command("deliver")
+@app.command("deliver")
 def deliver(
     records: Annotated[int, typer.Option(help="Records a variant.", min=100)] = 20_000, *, as_json: JsonOption = False
 ) -> None:
@@ -44,7 +39,7 @@ def deliver(
     _show(bench_deliver(records, _workers), as_json=as_json)
 
 
-@bench_app.command("e2e")
+@app.command("e2e")
 def e2e(
     records: Annotated[int, typer.Option(help="Records of the whole-way variant.", min=100)] = 10_000,
     *,

@@ -32,7 +32,7 @@ _ROW = re.compile(r"\[#\d+\]")
 _CANNOT_BE_READ = Problem("DQ-45", "file")
 
 
-def check_command(
+def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Payload files; a folder means all in it.")],
     *,
     connector: Annotated[str, typer.Option("--connector", metavar="NAME", help="The connector that reads them.")],

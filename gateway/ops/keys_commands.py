@@ -13,7 +13,7 @@ from gateway.errors import GatewayError
 from gateway.ops.format import print_json
 from gateway.ops.setup_commands import ConfigOption, JsonOption, read_config
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, help="The keys: made, rotated, and the ledger sealed anew.")
 
 
 @app.command("new")

@@ -60,19 +60,10 @@ RevokedOption = Annotated[
 ]
 ProofOption = Annotated[bool, typer.Option("--proof", help="The proof of delivery: hashes, keys, answers, times.")]
 
-rejected_app = typer.Typer(no_args_is_help=True)
-parked_app = typer.Typer(no_args_is_help=True)
-replay_app = typer.Typer(no_args_is_help=True)
+rejected_app = typer.Typer(no_args_is_help=True, help="Messages that went back to their vendor.")
+parked_app = typer.Typer(no_args_is_help=True, help="Records held with a reason.")
+replay_app = typer.Typer(no_args_is_help=True, help="Release parked records.")
 Answer = TypeVar("Answer")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file to *app*."""
-    app.command("explain")(explain)
-    app.command("tail")(tail)
-    app.add_typer(rejected_app, name="rejected", help="Messages that went back to their vendor.")
-    app.add_typer(parked_app, name="parked", help="Records held with a reason.")
-    app.add_typer(replay_app, name="replay", help="Release parked records.")
 
 
 def ask(path: Path, question: Callable[[Config, Pool], Awaitable[Answer]]) -> Answer:

@@ -24,12 +24,6 @@ from gateway.sandbox import demo as demo_run
 CONFIG_OPTION = typer.Option("--config", envvar="HOCBA_CONFIG", help="The one configuration file.")
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to *app*."""
-    app.command("run")(run)
-    app.command("demo")(demo)
-
-
 def stages_asked(config: Config, stages: Sequence[str]) -> list[str]:
     """The stages to run, in the order of the data's way; raises GatewayError for one that does not exist."""
     known = stage_names(config)

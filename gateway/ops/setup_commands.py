@@ -19,14 +19,8 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
-topics_app = typer.Typer(no_args_is_help=True)
-ledger_app = typer.Typer(no_args_is_help=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file to *app*."""
-    app.add_typer(topics_app, name="topics", help="Kafka topics and their policies.")
-    app.add_typer(ledger_app, name="ledger", help="The PostgreSQL ledger.")
+topics_app = typer.Typer(no_args_is_help=True, help="Kafka topics and their policies.")
+ledger_app = typer.Typer(no_args_is_help=True, help="The PostgreSQL ledger.")
 
 
 def read_config(path: Path) -> Config:

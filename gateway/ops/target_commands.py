@@ -15,11 +15,6 @@ from gateway.ops.story import reason
 COLUMNS = ("target", "slot", "owner", "lease_left_s", "alarm", "alarm_since")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this file to *app*."""
-    app.command("targets")(targets)
-
-
 def targets(target: TargetOption = None, config: ConfigOption = DEFAULT_CONFIG, *, as_json: JsonOption = False) -> None:
     """Show each slot of each target: owner, lease, alarm; exit code 1 when one has an alarm or nobody who may send."""
     rows = ask(config, lambda settings, pool: owned_slots(pool, _named(target, settings.targets), settings.slots))

@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import typer
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from typer.testing import CliRunner, Result
@@ -20,7 +19,7 @@ from gateway.config import load_config
 from gateway.edges import operator_ledger, tower_ledger
 from gateway.edges.operator_ledger import OpenWork, StateCount
 from gateway.national import codec
-from gateway.ops import operator_commands
+from gateway.ops.cli import app
 from gateway.quarantine.fates import fates, instant
 from gateway.record import MAPPED_TOPIC, NATIONAL_TOPIC, Position, event_id, vendor_topic
 from tests.fakes.receipts import AT_MS, problem, receipt
@@ -51,8 +50,6 @@ class World:
     rejected_at: Position
 
     def run(self, *arguments: str) -> Result:
-        app = typer.Typer()
-        operator_commands.register(app)
         return CliRunner().invoke(app, [*arguments, "--config", str(self.config)], catch_exceptions=False)
 
     def json(self, *arguments: str, code: int = 0) -> Any:
@@ -444,8 +441,6 @@ def test_servers_that_are_not_there_are_told_in_one_sentence(world: World, tmp_p
     config.write_text(text, "utf-8")
     no_kafka = tmp_path / "no-kafka.yaml"
     no_kafka.write_text(CONFIG.format(kafka="127.0.0.1:1", url=settings.ledger.url, prefix="x"), "utf-8")
-    app = typer.Typer()
-    operator_commands.register(app)
 
     for arguments in (["parked", "list", "--config", str(config)], ["tail", "--config", str(no_kafka)]):
         result = CliRunner().invoke(app, arguments)

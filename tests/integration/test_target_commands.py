@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
 from gateway.delivery.effects import Write
 from gateway.edges.delivery_ledger import DeliveryLedger, Flush
 from gateway.edges.ledger import Pool, make_pool
-from gateway.ops import target_commands
+from gateway.ops.cli import app
 
 pytestmark = pytest.mark.servers
 
@@ -39,9 +38,6 @@ class Site:
     config: Path
 
     def run(self, *arguments: str) -> Result:
-        app = typer.Typer()
-        app.callback()(lambda: None)
-        target_commands.register(app)
         given = ["targets", *arguments, "--config", str(self.config)]
         return CliRunner().invoke(app, given, catch_exceptions=False)
 

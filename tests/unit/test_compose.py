@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from typer.core import TyperGroup
 
 from gateway.config import load_config, variables
 from gateway.ops.cli import app
@@ -41,9 +42,11 @@ def test_the_command_of_a_service_exists(name: str) -> None:
         return
     assert program == "hocba"
     command: Any = typer.main.get_command(app)
-    while verbs := getattr(command, "commands", None):
-        assert arguments[0] in verbs, f"hocba has no {arguments[0]!r}"
-        command = verbs[arguments.pop(0)]
+    while isinstance(command, TyperGroup):
+        verb = arguments.pop(0)
+        with command.make_context(command.name, [verb]) as asked:
+            command = command.get_command(asked, verb)
+        assert command is not None, f"hocba has no {verb!r}"
     with command.make_context(name, arguments) as parsed:  # refuses options that do not exist
         if command.name == "run":
             config = load_config(ROOT / "gateway.yaml", {})

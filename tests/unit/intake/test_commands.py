@@ -6,23 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from gateway.ops.check_commands import check_command
+from gateway.ops import cli
 from gateway.ops.connector_commands import app
 from gateway.sandbox.payloads import vnedu_message
 from tests.unit.intake.loaded import CONNECTORS, row
 
-check = typer.Typer()
-check.command()(check_command)
 RUN = CliRunner()
 
 
 def run_check(tmp_path: Path, *rows: dict[str, object]) -> tuple[int, list[dict[str, Any]]]:
     file = tmp_path / "rows.json"
     file.write_bytes(vnedu_message(list(rows)))
-    result = RUN.invoke(check, ["--connector", "vnedu_flat_thcs", "--path", str(CONNECTORS), "--json", str(file)])
+    result = RUN.invoke(
+        cli.app, ["check", "--connector", "vnedu_flat_thcs", "--path", str(CONNECTORS), "--json", str(file)]
+    )
     return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
 
 
@@ -58,7 +57,7 @@ def test_check_of_a_rejected_record_ends_with_1_and_says_what_to_fix(tmp_path: P
 def test_check_without_json_is_readable(tmp_path: Path) -> None:
     file = tmp_path / "rows.json"
     file.write_bytes(vnedu_message([row(1, toan="85")]))
-    result = RUN.invoke(check, ["--connector", "vnedu_flat_thcs", "--path", str(CONNECTORS), str(file)])
+    result = RUN.invoke(cli.app, ["check", "--connector", "vnedu_flat_thcs", "--path", str(CONNECTORS), str(file)])
 
     assert "rows.json#0  rejected" in result.stdout
     assert "1 records: 0 accepted, 0 accepted_with_warning, 0 parked, 1 rejected" in result.stdout

@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from gateway.ops.cli import VERBS, app
 
 PROGRAM = "from gateway.ops.cli import main; main()"
+RUN = CliRunner()
 
 
 def hocba(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -46,3 +50,25 @@ def test_keys_in_a_folder_that_does_not_exist(tmp_path: Path) -> None:
 
     assert ended.returncode == 2
     assert "No such file or directory" in ended.stderr
+
+
+def test_help_names_every_verb_and_each_of_them_has_its_own() -> None:
+    for verb in ("", *VERBS):
+        ended = RUN.invoke(app, [*([verb] if verb else []), "--help"])
+        assert ended.exit_code == 0, verb
+        assert all(name in ended.stdout for name in (VERBS if not verb else [f"Usage: root {verb}"])), ended.stdout
+
+
+def test_a_verb_that_does_not_exist_gets_the_nearest() -> None:
+    ended = RUN.invoke(app, ["explian"])
+
+    assert ended.exit_code == 2
+    assert "Did you mean 'explain'" in ended.stderr
+
+
+def test_a_verb_imports_what_it_needs_and_not_the_others() -> None:
+    ended = hocba("parked", "--help", PYTHONPROFILEIMPORTTIME="1")
+
+    assert "gateway.edges.operator_ledger" in ended.stderr
+    assert "gateway.sandbox" not in ended.stderr
+    assert "gateway.workers" not in ended.stderr
