@@ -82,6 +82,12 @@ async def _configure(connection: psycopg.AsyncConnection[tuple[object, ...]]) ->
     await connection.execute(_IDLE, (f"{IDLE_S:g}s",))
 
 
+async def ping(pool: Pool) -> None:
+    """Ask the ledger for an answer; raises one of OUTAGES when there is none."""
+    async with pool.connection() as connection:
+        await connection.execute("SELECT")
+
+
 def refuses_content(error: psycopg.Error) -> bool:
     """Whether *error* is about the values that were sent, so that sending them again cannot help."""
     return isinstance(error, psycopg.DataError) or (error.sqlstate or "").startswith(LIMIT_EXCEEDED)

@@ -25,6 +25,8 @@ RUN: Final = 50
 """About the root of the largest batch: the fewest marks that find one record of it in two steps."""
 ALONE: Final = 1
 KILLS: Final = 3
+SENT_BACK: Final = 10
+"""A group that stands more than so many batches below its mark was sent back: the mark is not about what it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Span:
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
     """The value in gateway.marks, JSON; the key is ``group/topic/partition``.
 
-    *offset* and *deaths* are those of the first span, for people who read the topic; *spans* decide.
+    *offset* and *deaths* are those of the first span, for people who read the topic; *spans* decide.  *buried* are
+    offsets of records in quarantine that may come again, because they are not committed yet.
     """
 
     clean: bool
@@ -57,6 +60,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     deaths: int = 0
     trying: bool = False
     spans: tuple[tuple[int, int, int], ...] = ()
+    buried: tuple[int, ...] = ()
 
 
 def clean(offset: int) -> Mark:
@@ -79,14 +83,16 @@ def suspects(mark: Mark | None, committed: int, end: int, most: int) -> tuple[Sp
     """What a new owner has to go through, from what its predecessor left: nothing after a clean end.
 
     *end* is where the log ends now, *most* how many offsets a batch may have had.  What stands between *committed* and
-    the spans was acquitted, but is not behind us: delivery may have had it in hand until the end.
+    the mark was acquitted, but is not behind us: delivery may have had it in hand until the end.
     """
     if mark is None or mark.clean:
         return ()
-    spans = [Span(*stored) for stored in mark.spans] or [Span(committed, committed + most, 0)]
+    if mark.offset - committed > SENT_BACK * most:
+        mark = running(committed)
+    spans = [Span(*stored) for stored in mark.spans] or [Span(committed, max(committed, mark.offset) + most, 0)]
     if mark.trying:
         spans[0] = Span(spans[0].first, spans[0].end, spans[0].deaths + 1)
-    before = Span(max(committed, spans[0].first - most), spans[0].first, 0)
+    before = Span(committed, spans[0].first, 0)
     return passed(_there([before, *spans], end), committed)
 
 

@@ -143,6 +143,10 @@ class Projector:
             log.error("unreadable records go to quarantine", code=UNREADABLE, positions=positions)
             await self._send_to_quarantine([quarantined(inbound, self._slots) for inbound in unusable])
 
+    async def ready(self) -> None:
+        """Returns when the ledger answers."""
+        await ledger.hold_while_down(lambda: ledger.ping(self._pool), "tower")
+
     async def bury(self, inbound: Inbound, deaths: int) -> None:
         """Put the record aside that ended three towers."""
         output = quarantined(inbound, self._slots, KILLER, deaths=str(deaths), owner="gateway")
@@ -184,9 +188,8 @@ async def run_tower(config: Config, vendors: Iterable[str], stop: asyncio.Event,
     await producer.start()
     try:
         projector = Projector(config, pool, producer.send)
-        wary = Wary(
-            Marks(config.kafka, f"{config.kafka.group_prefix}.tower", producer), projector.project, projector.bury
-        )
+        marks = Marks(config.kafka, f"{config.kafka.group_prefix}.tower", producer)
+        wary = Wary(marks, projector.project, projector.bury, projector.ready)
         crons = [Cron(times, Nightly(config, pool).run)] if (times := config.identity.recheck_cron) else []
         await Tower(config, heard, wary.project, (projector.watch, watch_s), crons).run(stop)
         await wary.leave()

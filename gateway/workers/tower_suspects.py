@@ -1,13 +1,15 @@
 """The tower after an unclean end: what may have killed its predecessor is projected in marked runs, then alone.
 
-Faust hands out partitions without telling, so a partition is taken over when its first record comes.  Projections may
-be repeated, so nothing is lost by a mark that is too careful; but offsets are committed later than marks are written,
-so what an unclean mark says is behind its owner, a buried record above all, is not touched again.  At its third death
-a record goes whole to quarantine and the tower goes on; the state it told stays unknown until somebody looks there.
+Faust hands out partitions without telling, so a partition is taken over when its first record comes.  Offsets are
+committed later than marks are written, and a group may be sent back: projections may be repeated, and are.  A record
+goes whole to quarantine at its third death and the tower goes on; the state that it told stays unknown until somebody
+looks there.  Until its offset is committed the mark says that it is buried: it would kill again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
+
+import msgspec
 
 from gateway.edges.faust_app import Inbound
 from gateway.edges.kafka_types import TopicPartition
@@ -22,20 +24,22 @@ MOST_OFFSETS: Final = 8_000
 
 Project = Callable[[Sequence[Inbound]], Awaitable[None]]
 Bury = Callable[[Inbound, int], Awaitable[None]]
+Ready = Callable[[], Awaitable[object]]
 
 log = logger(__name__)
 
 
 class Wary:
-    """Stands before *project*."""
+    """Stands before *project*; nothing is marked as tried before *ready*, that the ledger is there, has returned."""
 
-    def __init__(self, marks: Marks, project: Project, bury: Bury) -> None:
+    def __init__(self, marks: Marks, project: Project, bury: Bury, ready: Ready) -> None:
         self._marks = marks
         self._project = project
         self._bury = bury
+        self._ready = ready
         self._spans: dict[TopicPartition, tuple[Span, ...]] = {}
         self._reached: dict[TopicPartition, int] = {}
-        self._done: dict[TopicPartition, int] = {}
+        self._buried: dict[TopicPartition, frozenset[int]] = {}
 
     async def project(self, batch: Sequence[Inbound]) -> None:
         """Returns when everything of *batch* is projected or in quarantine; safe to repeat."""
@@ -45,9 +49,9 @@ class Wary:
             partition = _of(inbound)
             if partition not in self._reached:
                 await self._meet(partition, inbound.position.offset)
-            if inbound.position.offset < self._done.get(partition, 0):
-                continue
-            if partition in self._spans:
+            if inbound.position.offset in self._buried[partition]:
+                pass
+            elif partition in self._spans:
                 apart.setdefault(partition, []).append(inbound)
             else:
                 free.append(inbound)
@@ -66,17 +70,20 @@ class Wary:
 
     async def _meet(self, partition: TopicPartition, first: int) -> None:
         mark = (await self._marks.read((partition,))).get(partition)
-        if mark is not None and not mark.clean:
-            self._done[partition] = mark.offset
-            first = max(first, mark.offset)
         self._reached[partition] = first
-        if spans := crash.suspects(mark, first, first + MOST_OFFSETS, MOST_OFFSETS):
+        self._buried[partition] = frozenset(offset for offset in (mark.buried if mark else ()) if offset >= first)
+        end = max(first, mark.offset if mark else 0) + MOST_OFFSETS  # it is not asked where the log ends
+        if spans := crash.suspects(mark, first, end, MOST_OFFSETS):
             self._spans[partition] = spans
             place = f"{partition.topic}-{partition.partition}"
             log.warning("partition after an unclean end", partition=place, first=spans[0].first, deaths=spans[0].deaths)
-            await self._marks.write({partition: crash.suspecting(spans, trying=False)})
+            await self._mark(partition, crash.suspecting(spans, trying=False))
         else:
-            await self._marks.write({partition: crash.running(first)})
+            await self._mark(partition, crash.running(first))
+
+    async def _mark(self, partition: TopicPartition, mark: crash.Mark) -> None:
+        buried = tuple(sorted(self._buried[partition]))
+        await self._marks.write({partition: msgspec.structs.replace(mark, buried=buried)})
 
     async def _go_through(self, partition: TopicPartition, suspects: list[Inbound]) -> None:
         while suspects and partition in self._spans:
@@ -95,10 +102,10 @@ class Wary:
         """Say that what was tried lived, before another partition's is tried: offsets are committed later."""
         if left:
             self._spans[partition] = left
-            await self._marks.write({partition: crash.suspecting(left, trying=False)})
+            await self._mark(partition, crash.suspecting(left, trying=False))
         else:
             del self._spans[partition]
-            await self._marks.write({partition: crash.running(reached)})
+            await self._mark(partition, crash.running(reached))
 
     async def _try(self, partition: TopicPartition, spans: tuple[Span, ...], run: list[Inbound]) -> None:
         if run[0].position.offset < spans[0].first:
@@ -107,9 +114,11 @@ class Wary:
             position, deaths = run[0].position, spans[0].deaths
             log.error("record goes to quarantine", code=KILLER, position=str(position), deaths=deaths)
             await self._bury(run[0], deaths)
+            self._buried[partition] |= {position.offset}
         else:
+            await self._ready()
             tried = crash.narrowed(spans, run[0].position.offset, run[-1].position.offset)
-            await self._marks.write({partition: crash.suspecting(tried, trying=True)})
+            await self._mark(partition, crash.suspecting(tried, trying=True))
             await self._project(run)
 
 

@@ -38,7 +38,15 @@ def test_what_was_acquitted_but_never_committed_is_suspect_again() -> None:
     left = marks.suspecting((Span(150, 200, 1), Span(200, 300, 0)), trying=False)
 
     assert marks.suspects(left, 10, 300, 1000) == (Span(10, 150, 0), Span(150, 200, 1), Span(200, 300, 0))
-    assert marks.suspects(left, 10, 300, 100)[0] == Span(50, 150, 0)
+    assert marks.suspects(left, 10, 300, 100)[0] == Span(10, 150, 0)
+    assert marks.suspects(marks.running(150), 10, 400, 100) == (Span(10, 250, 0),)
+
+
+def test_the_mark_of_a_group_that_was_sent_back_is_not_about_what_it_takes_now() -> None:
+    left = marks.suspecting((Span(50_000, 50_001, 2),), trying=True)
+
+    assert marks.suspects(left, 49_000, 60_000, 100) == (Span(49_000, 50_000, 0), Span(50_000, 50_001, 3))
+    assert marks.suspects(left, 48_999, 60_000, 100) == (Span(48_999, 49_099, 0),)
 
 
 def test_nothing_is_suspect_that_the_log_had_not_yet_when_the_owner_came() -> None:

@@ -1,7 +1,7 @@
 """An owner among suspects: what it must come back to, and when it may look guilty.  Kafka is a list of offsets."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
@@ -9,28 +9,10 @@ from typing import cast
 from gateway.edges.kafka import AssignedSlot
 from gateway.edges.kafka_types import Fetched, Record, TopicPartition
 from gateway.quarantine import marks as crash
-from gateway.quarantine.marks import Mark
 from gateway.workers.suspects import Ready, Suspects, Take, Ward
+from tests.fakes.marks import Died, FakeMarks
 
 PARTITION = TopicPartition("national.records", 0)
-
-
-class Died(BaseException):
-    """The end of the owner's process."""
-
-
-@dataclass
-class Marks:
-    """The newest mark of each partition."""
-
-    newest: dict[TopicPartition, Mark] = field(default_factory=dict)
-
-    async def read(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Mark]:
-        return {partition: self.newest[partition] for partition in partitions if partition in self.newest}
-
-    async def write(self, marks: Mapping[TopicPartition, Mark]) -> None:
-        self.newest.update(marks)
-        await asyncio.sleep(0.002)
 
 
 @dataclass
@@ -73,7 +55,7 @@ class Stage:
     """Owners of the slot, one after the other; *buried* are offset and deaths."""
 
     slot: Callable[[], Slot]
-    marks: Marks = field(default_factory=lambda: Marks({PARTITION: crash.running(0)}))
+    marks: FakeMarks = field(default_factory=lambda: FakeMarks({PARTITION: crash.running(0)}))
     buried: list[tuple[int, int]] = field(default_factory=list)
 
     async def own(self, take: Take, *ready: Ready) -> bool:
