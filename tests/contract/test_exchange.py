@@ -233,32 +233,19 @@ async def test_connections_are_kept_and_not_more_than_allowed(open_exchange: Ope
 # --- cancelled requests -----------------------------------------------------------------------------------------------
 
 
-class _Yes(asyncio.Protocol):
-    """Says yes to whatever comes, as long as somebody is there to hear it."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        del data
-        if isinstance(self._transport, asyncio.WriteTransport) and not self._transport.is_closing():
-            self._transport.write(answer("200 OK"))
-
-
 async def test_requests_cancelled_at_any_moment_leave_room_for_others(open_exchange: Open) -> None:
     """A bounded pool of httpcore stands still after as many requests cancelled before their connection opened."""
-    server = await asyncio.get_running_loop().create_server(_Yes, "127.0.0.1", 0)
-    exchange = open_exchange(way(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", 5.0, 2, 1000))
-    for turns in range(150):
-        asking = [asyncio.create_task(exchange.ask("GET", "/")) for _ in range(5)]
-        for _ in range(turns % 30):
-            await asyncio.sleep(0)
-        for task in asking:
-            task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
+    async with echo() as url:
+        exchange = open_exchange(way(url, 5.0, 2, 1000))
+        for turns in range(150):
+            asking = [asyncio.create_task(exchange.ask("GET", "/")) for _ in range(5)]
+            for _ in range(turns % 30):
+                await asyncio.sleep(0)
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
 
-    reply = await exchange.ask("GET", "/")
-    await exchange.aclose()
-    server.close()
+        reply = await exchange.ask("GET", "/")
+        await exchange.aclose()
 
     assert isinstance(reply, Answered)

@@ -43,8 +43,12 @@ async def served(serve: Serve, tls: ssl.SSLContext | None = None, port: int = 0)
                 await serve(reader, writer)
         finally:
             writer.close()
-            with suppress(ConnectionError, ssl.SSLError):
-                await writer.wait_closed()
+            try:
+                with suppress(ConnectionError, ssl.SSLError):
+                    await writer.wait_closed()
+            except asyncio.CancelledError:
+                writer.transport.abort()  # who was to read the rest has gone
+                raise
 
     server = await asyncio.start_server(one, "127.0.0.1", port, ssl=tls)
     try:
