@@ -25,8 +25,6 @@ RUN: Final = 50
 """About the root of the largest batch: the fewest marks that find one record of it in two steps."""
 ALONE: Final = 1
 KILLS: Final = 3
-SENT_BACK: Final = 10
-"""A group that stands more than so many batches below its mark was sent back: the mark is not about what it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,9 @@ class Span:
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
     """The value in gateway.marks, JSON; the key is ``group/topic/partition``.
 
-    *offset* and *deaths* are those of the first span, for people who read the topic; *spans* decide.  *buried* are
-    offsets of records in quarantine that may come again, because they are not committed yet.
+    *offset* and *deaths* are those of the first span, for people who read the topic; *spans* decide.  *since* is where
+    its owner began: a group that stands before it was sent back.  *buried* are offsets of records in quarantine that
+    may come again, because they are not committed yet.
     """
 
     clean: bool
@@ -60,6 +59,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     deaths: int = 0
     trying: bool = False
     spans: tuple[tuple[int, int, int], ...] = ()
+    since: int = 0
     buried: tuple[int, ...] = ()
 
 
@@ -83,11 +83,12 @@ def suspects(mark: Mark | None, committed: int, end: int, most: int) -> tuple[Sp
     """What a new owner has to go through, from what its predecessor left: nothing after a clean end.
 
     *end* is where the log ends now, *most* how many offsets a batch may have had.  What stands between *committed* and
-    the mark was acquitted, but is not behind us: delivery may have had it in hand until the end.
+    the mark was acquitted, but is not behind us: delivery may have had it in hand until the end.  The mark of a group
+    that was sent back is not about what it takes now.
     """
     if mark is None or mark.clean:
         return ()
-    if mark.offset - committed > SENT_BACK * most:
+    if committed < mark.since:
         mark = running(committed)
     spans = [Span(*stored) for stored in mark.spans] or [Span(committed, max(committed, mark.offset) + most, 0)]
     if mark.trying:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+import msgspec
 from aiokafka.errors import CorruptRecordException, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from gateway.config import Kafka
@@ -76,12 +77,13 @@ class Suspects:
         self._most = 2 * most_records  # offsets: each record may be followed by a transaction's marker
         self._spans: dict[TopicPartition, tuple[Span, ...]] = {}
         self._ends: Mapping[TopicPartition, int] = {}
+        self._since: Mapping[TopicPartition, int] = {}
         self._begun: set[TopicPartition] = set()
         self._blamed = False
 
     async def take_over(self) -> None:
         """Learn what the predecessor left; the slot stands at its committed offsets."""
-        positions = await self._positions()
+        self._since = positions = await self._positions()
         known = await self._ward.marks.read(self._slot.partitions)
         self._ends = await self._slot.consumer.end_offsets(self._slot.partitions)
         for partition, position in positions.items():
@@ -99,7 +101,7 @@ class Suspects:
                 await ready()
                 await self._step(partition, spans, take, bury)
             if partition not in self._spans:
-                await self._ward.marks.write({partition: crash.running(await self._slot.consumer.position(partition))})
+                await self._write({partition: crash.running(await self._slot.consumer.position(partition))})
 
     def blame(self, error: BaseException) -> None:
         """Let the mark stand: *error* of a task beside the try ends the slot, and cancels the try only by that."""
@@ -116,7 +118,12 @@ class Suspects:
         """Marks of what is suspect, and *other* ones where nothing is."""
         marks = {partition: other(position) for partition, position in positions.items()}
         suspecting = {partition: crash.suspecting(spans, trying=False) for partition, spans in self._spans.items()}
-        await self._ward.marks.write(marks | suspecting)
+        await self._write(marks | suspecting)
+
+    async def _write(self, marks: Mapping[TopicPartition, crash.Mark]) -> None:
+        since = self._since
+        told = {partition: msgspec.structs.replace(mark, since=since[partition]) for partition, mark in marks.items()}
+        await self._ward.marks.write(told)
 
     async def _step(self, partition: TopicPartition, spans: tuple[Span, ...], take: Take, bury: Bury) -> None:
         span = spans[0]
@@ -155,7 +162,7 @@ class Suspects:
                 await bury(records[0], span.deaths)
             else:
                 self._spans[partition] = crash.narrowed(spans, records[0].offset, records[-1].offset)
-                await self._ward.marks.write({partition: crash.suspecting(self._spans[partition], trying=True)})
+                await self._write({partition: crash.suspecting(self._spans[partition], trying=True)})
                 await self._marked(partition, take, records)
                 await self._acquit(partition)
 
@@ -172,13 +179,13 @@ class Suspects:
         position = await self._slot.consumer.position(partition)
         left = crash.passed(self._spans[partition], position)
         mark = crash.suspecting(left, trying=False) if left else crash.running(position)
-        await self._ward.marks.write({partition: mark})
+        await self._write({partition: mark})
 
     async def _take_back(self, partition: TopicPartition) -> None:
         with suppress(KafkaError, TimeoutError):
             mark = crash.suspecting(self._spans[partition], trying=False)
             async with asyncio.timeout(TAKE_BACK_S):
-                await self._ward.marks.write({partition: mark})
+                await self._write({partition: mark})
 
     def _kept(self, partition: TopicPartition, records: Sequence[Record], span: Span) -> Sequence[Record]:
         """The leading *records* that are all before, or all inside of *span*; the others are unread."""

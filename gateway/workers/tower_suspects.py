@@ -6,18 +6,20 @@ goes whole to quarantine at its third death and the tower goes on; the state tha
 looks there.  Until its offset is committed the mark says that it is buried: it would kill again.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
+import psycopg
+from aiokafka.errors import KafkaError
 
 from gateway.edges.faust_app import Inbound
 from gateway.edges.kafka_types import TopicPartition
 from gateway.edges.marks import Marks
 from gateway.edges.telemetry import logger
 from gateway.quarantine import marks as crash
-from gateway.quarantine.marks import Span
-from gateway.workers.suspects import KILLER
+from gateway.quarantine.marks import Mark, Span
+from gateway.workers.suspects import ABOUT_THE_RECORD, KILLER
 
 MOST_OFFSETS: Final = 8_000
 """An inbox of 4,000 records, each with a transaction's marker behind it."""
@@ -39,6 +41,7 @@ class Wary:
         self._ready = ready
         self._spans: dict[TopicPartition, tuple[Span, ...]] = {}
         self._reached: dict[TopicPartition, int] = {}
+        self._since: dict[TopicPartition, int] = {}
         self._buried: dict[TopicPartition, frozenset[int]] = {}
 
     async def project(self, batch: Sequence[Inbound]) -> None:
@@ -66,24 +69,27 @@ class Wary:
         if self._reached:
             marks = {partition: crash.clean(offset) for partition, offset in self._reached.items()}
             kept = {partition: crash.suspecting(spans, trying=False) for partition, spans in self._spans.items()}
-            await self._marks.write(marks | kept)
+            await self._write(marks | kept)
 
     async def _meet(self, partition: TopicPartition, first: int) -> None:
         mark = (await self._marks.read((partition,))).get(partition)
-        self._reached[partition] = first
+        self._reached[partition] = self._since[partition] = first
         self._buried[partition] = frozenset(offset for offset in (mark.buried if mark else ()) if offset >= first)
         end = max(first, mark.offset if mark else 0) + MOST_OFFSETS  # it is not asked where the log ends
         if spans := crash.suspects(mark, first, end, MOST_OFFSETS):
             self._spans[partition] = spans
             place = f"{partition.topic}-{partition.partition}"
             log.warning("partition after an unclean end", partition=place, first=spans[0].first, deaths=spans[0].deaths)
-            await self._mark(partition, crash.suspecting(spans, trying=False))
+            await self._write({partition: crash.suspecting(spans, trying=False)})
         else:
-            await self._mark(partition, crash.running(first))
+            await self._write({partition: crash.running(first)})
 
-    async def _mark(self, partition: TopicPartition, mark: crash.Mark) -> None:
+    async def _write(self, marks: Mapping[TopicPartition, Mark]) -> None:
+        await self._marks.write({partition: self._told(partition, mark) for partition, mark in marks.items()})
+
+    def _told(self, partition: TopicPartition, mark: Mark) -> Mark:
         buried = tuple(sorted(self._buried[partition]))
-        await self._marks.write({partition: msgspec.structs.replace(mark, buried=buried)})
+        return msgspec.structs.replace(mark, since=self._since[partition], buried=buried)
 
     async def _go_through(self, partition: TopicPartition, suspects: list[Inbound]) -> None:
         while suspects and partition in self._spans:
@@ -102,10 +108,10 @@ class Wary:
         """Say that what was tried lived, before another partition's is tried: offsets are committed later."""
         if left:
             self._spans[partition] = left
-            await self._mark(partition, crash.suspecting(left, trying=False))
+            await self._write({partition: crash.suspecting(left, trying=False)})
         else:
             del self._spans[partition]
-            await self._mark(partition, crash.running(reached))
+            await self._write({partition: crash.running(reached)})
 
     async def _try(self, partition: TopicPartition, spans: tuple[Span, ...], run: list[Inbound]) -> None:
         if run[0].position.offset < spans[0].first:
@@ -118,8 +124,13 @@ class Wary:
         else:
             await self._ready()
             tried = crash.narrowed(spans, run[0].position.offset, run[-1].position.offset)
-            await self._mark(partition, crash.suspecting(tried, trying=True))
-            await self._project(run)
+            await self._write({partition: crash.suspecting(tried, trying=True)})
+            try:
+                await self._project(run)
+            except (psycopg.Error, KafkaError) as error:  # of a ledger that may not be written, say: not the record's
+                if not isinstance(error, (psycopg.IntegrityError, *ABOUT_THE_RECORD)):
+                    await self._write({partition: crash.suspecting(tried, trying=False)})
+                raise
 
 
 def _run(span: Span, suspects: Sequence[Inbound]) -> list[Inbound]:

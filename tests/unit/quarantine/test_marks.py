@@ -2,6 +2,7 @@
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.quarantine import marks
 from gateway.quarantine.marks import RUN, Mark, Span
@@ -43,7 +44,7 @@ def test_what_was_acquitted_but_never_committed_is_suspect_again() -> None:
 
 
 def test_the_mark_of_a_group_that_was_sent_back_is_not_about_what_it_takes_now() -> None:
-    left = marks.suspecting((Span(50_000, 50_001, 2),), trying=True)
+    left = replace(marks.suspecting((Span(50_000, 50_001, 2),), trying=True), since=49_000)
 
     assert marks.suspects(left, 49_000, 60_000, 100) == (Span(49_000, 50_000, 0), Span(50_000, 50_001, 3))
     assert marks.suspects(left, 48_999, 60_000, 100) == (Span(48_999, 49_099, 0),)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from gateway.edges.kafka import AssignedSlot
 from gateway.edges.kafka_types import Fetched, Record, TopicPartition
 from gateway.quarantine import marks as crash
@@ -96,14 +98,15 @@ async def test_what_was_acquitted_but_not_committed_is_found_when_it_kills_later
     assert stage.buried == [(10, 3)]
 
 
-async def test_a_killer_behind_a_long_aborted_stretch_is_found() -> None:
+@pytest.mark.parametrize("first", [20_000, 200_001])
+async def test_a_killer_behind_a_long_aborted_stretch_is_found(first: int) -> None:
     committed = 0
-    offsets = [20_000, 20_001, 20_002]
+    offsets = [first, first + 1, first + 2]
     stage = Stage(lambda: Slot(offsets, at=committed, over=6_000))
 
     async def take(records: Sequence[Record]) -> None:
         nonlocal committed
-        if any(one.offset == 20_001 for one in records):
+        if any(one.offset == first + 1 for one in records):
             raise Died
         committed = records[-1].offset + 1
 
@@ -111,7 +114,7 @@ async def test_a_killer_behind_a_long_aborted_stretch_is_found() -> None:
         assert not await stage.own(take)
 
     assert await stage.own(take)
-    assert stage.buried == [(20_001, 3)]
+    assert stage.buried == [(first + 1, 3)]
 
 
 async def test_records_that_cannot_be_taken_yet_wait_without_a_mark() -> None:
