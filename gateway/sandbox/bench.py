@@ -92,7 +92,7 @@ def usage(pids: Iterable[int]) -> Usage:
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
         cpu_s += (int(fields[11]) + int(fields[12])) / TICKS
         status = Path(f"/proc/{pid}/status").read_text("utf-8")
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        peak = next((line for line in status.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")  # it has ended
         rss_mb = max(rss_mb, int(peak.split()[1]) / 1024)
     return Usage(cpu_s, rss_mb)
 

@@ -15,6 +15,7 @@ RECORDS = 600
 
 
 @pytest.mark.servers
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("stage", "variants"), [("intake", ["secondary-full", "year-1.7k"]), ("deliver", ["batch-500", "single"])]
 )
