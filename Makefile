@@ -24,7 +24,6 @@ demo: $(READY) ## vendors' events to both targets, on embedded Kafka and Postgre
 
 # the proofs measure and kill: each has the machine for itself; two files of the others run at a time (most of it is waiting)
 test: $(READY) ## all tests; the proofs run short
-	$(VENV)/bin/python -m gateway.sandbox.kafka_archive
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not proof" $(SLOWEST) $(ARGS) $(if $(ARGS),|| test $$? -eq 5)
 	$(VENV)/bin/python -m pytest -m proof $(SLOWEST) $(ARGS) $(if $(ARGS),|| test $$? -eq 5)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.sandbox import kafka_archive, kafka_jars, kafka_server, postgres_server
+from gateway.sandbox import kafka_jars, kafka_server, postgres_server
 from gateway.sandbox.folders import (
     cache_dir,
     default_data_dir,
@@ -98,8 +98,8 @@ def _start(keeper: Keeper, folder: Path, jars: list[Path], *, postgres: bool, te
     with ThreadPoolExecutor(2) as pool:
         broker = ledger = None
         if jars:
-            name, fast = f"Apache Kafka {kafka_jars.VERSION}", kafka_archive.options(cache_dir())
-            broker = pool.submit(run, name, lambda: kafka_server.start(keeper, folder, jars, fast))
+            name = f"Apache Kafka {kafka_jars.VERSION}"
+            broker = pool.submit(run, name, lambda: kafka_server.start(keeper, folder, jars))
         if postgres:
             name = "PostgreSQL 18"
             ledger = pool.submit(run, name, lambda: postgres_server.start(keeper, folder))

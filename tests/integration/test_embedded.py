@@ -26,13 +26,13 @@ from aiokafka.admin import (
     NewTopic,
 )
 
-from gateway.sandbox import kafka_archive, kafka_jars, postgres_server
+from gateway.sandbox import kafka_jars, postgres_server
 from gateway.sandbox.embedded import (
     EmbeddedServerError,
     default_data_dir,
     embedded_servers,
 )
-from gateway.sandbox.folders import cache_dir, fresh_folder
+from gateway.sandbox.folders import fresh_folder
 from gateway.sandbox.launch import is_alive
 
 pytestmark = pytest.mark.servers
@@ -200,29 +200,6 @@ def test_a_start_right_after_a_kill_waits_for_the_old_servers(named_folder: Path
         assert all(not is_alive(pid) for pid in said["servers"])
         assert is_alive(again.kafka_pid)
         assert is_alive(again.postgres_pid)
-
-
-def test_an_archive_that_cannot_be_used_does_not_stop_the_broker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another version's, another machine's, or one cut short: the JVM says so and starts without it."""
-    made = tmp_path / "kafka.aot"
-    made.write_bytes(b"no archive")
-    monkeypatch.setattr(kafka_archive, "options", lambda _cache: (f"-XX:AOTCache={made}",))
-
-    with embedded_servers(postgres=False) as servers:
-        assert is_alive(servers.kafka_pid)
-        assert "AOT cache" in (servers.data_dir / "kafka.log").read_text()
-
-
-def test_the_archive_in_the_cache_is_used_and_without_one_nothing_is_asked_of_the_jvm(tmp_path: Path) -> None:
-    kafka_archive.make(cache_dir(), kafka_jars.classpath(cache_dir(), progress=report))
-    with embedded_servers(postgres=False) as servers:
-        mapped = Path(f"/proc/{servers.kafka_pid}/maps").read_text()
-
-    assert str(cache_dir()) in mapped
-    assert ".aot" in mapped
-    assert kafka_archive.options(tmp_path) == ()
 
 
 def test_a_server_that_is_not_wanted_is_not_started() -> None:
