@@ -19,14 +19,13 @@ from gateway.edges.marks import Marks
 from gateway.edges.telemetry import logger
 from gateway.quarantine import marks as crash
 from gateway.quarantine.marks import Mark, Span
-from gateway.workers.suspects import ABOUT_THE_RECORD, KILLER
+from gateway.workers.suspects import ABOUT_THE_RECORD, KILLER, Ready
 
 MOST_OFFSETS: Final = 8_000
 """An inbox of 4,000 records, each with a transaction's marker behind it."""
 
 Project = Callable[[Sequence[Inbound]], Awaitable[None]]
 Bury = Callable[[Inbound, int], Awaitable[None]]
-Ready = Callable[[], Awaitable[object]]
 
 log = logger(__name__)
 
@@ -52,13 +51,13 @@ class Wary:
             partition = _of(inbound)
             if partition not in self._reached:
                 await self._meet(partition, inbound.position.offset)
+            self._reached[partition] = inbound.position.offset + 1
             if inbound.position.offset in self._buried[partition]:
-                pass
-            elif partition in self._spans:
+                continue
+            if partition in self._spans:
                 apart.setdefault(partition, []).append(inbound)
             else:
                 free.append(inbound)
-            self._reached[partition] = inbound.position.offset + 1
         if free:
             await self._project(free)
         for partition, suspects in apart.items():

@@ -223,7 +223,7 @@ async def test_a_verdict_comes_back_until_it_expires(pool: Pool, keys: Keys, ver
 
 
 async def test_no_citizen_id_stands_in_the_ledger_in_clear(pool: Pool, keys: Keys, ledger_url: str) -> None:
-    number = "001210999901"  # looked for as a whole: four nines come up in a cipher's hexadecimals
+    number, most_of_it = "001210999901", "210999901"  # four nines alone come up in a cipher's hexadecimals
     answer = Answer((LANE, b"c" * 32), Kept(Confirmed(number), NOW))
     audit_row = Audit(LANE, uuid.UUID(int=1), Duty("TEST", "mau.canbo", "registry"), "confirmed")
     await VerdictStore(pool, keys).store([answer], [audit_row], Done(NOW))
@@ -234,8 +234,8 @@ async def test_no_citizen_id_stands_in_the_ledger_in_clear(pool: Pool, keys: Key
             "SELECT purpose, officer, endpoint, request_id, lane, verdict FROM lookups"
         ).fetchall()
 
-    assert number not in verdicts[0][0]
-    assert number.encode().hex() not in verdicts[0][0]
+    assert most_of_it not in verdicts[0][0]
+    assert most_of_it.encode().hex() not in verdicts[0][0]
     assert audit == [("TEST", "mau.canbo", "registry", uuid.UUID(int=1), -3, "confirmed")]
 
 
